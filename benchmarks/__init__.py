@@ -1,0 +1,1 @@
+"""Scripts that train, probe and measure models for the benchmarks; none of them is shipped."""

@@ -1,0 +1,50 @@
+"""The errors that xray-gate raises on purpose.
+
+    XrayGateError
+    ├── InputError             unreadable or unusable input: probes, model file, options
+    │   ├── PolicyError        a policy file does not say what it must
+    │   └── ShapeMismatch      probes and model do not fit together
+    ├── ScanError              the scan could not be carried out: never a pass
+    │   ├── ModelProcessError  the process that holds the model died, lied or ran out of time
+    │   ├── ModelAnswerError   the model's answers are not those of a classifier
+    │   └── BudgetExhausted    a detector asked for more queries than it was given
+    └── LeaseLost              another runner took over the version
+
+Every message names what is wrong and ends in what to do next.
+"""
+
+
+class XrayGateError(Exception):
+    """Base of all expected errors."""
+
+
+class InputError(XrayGateError):
+    """Something that the caller gave cannot be read or used (exit code 2)."""
+
+
+class PolicyError(InputError):
+    """A policy is missing, malformed or contradictory."""
+
+
+class ShapeMismatch(InputError):
+    """The probes, after the declared preprocessing, do not fit the model's input."""
+
+
+class ScanError(XrayGateError):
+    """A scan could not be carried out (the verdict is undecided, exit code 3)."""
+
+
+class ModelProcessError(ScanError):
+    """The model's process crashed, exceeded a limit or broke the protocol."""
+
+
+class ModelAnswerError(ScanError):
+    """The model answered, but not as a classifier does: NaN, wrong class count, unstable labels."""
+
+
+class BudgetExhausted(ScanError):
+    """A detector tried to spend more queries than its budget."""
+
+
+class LeaseLost(XrayGateError):
+    """The runner no longer holds the lease on the version that it scanned."""

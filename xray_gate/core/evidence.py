@@ -1,0 +1,120 @@
+"""What was measured about a model: plain data, before any rule is applied to it.
+
+Evidence and verdict are kept apart so that a changed policy can be replayed over old evidence.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from xray_gate.core.access import Access
+
+
+class RunState(StrEnum):
+    """How far a detector got. Only a `completed` one has statistics that a rule may judge."""
+
+    COMPLETED = "completed"
+    INCONCLUSIVE = "inconclusive"
+    ERRORED = "errored"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True)
+class SuspectedLabel:
+    """A label that stands out; `share` is its part of the area or of the images, in [0, 1]."""
+
+    label: int
+    share: float
+
+
+@dataclass(frozen=True)
+class DetectorEvidence:
+    """One detector's measurements.
+
+    `statistics` and `parameters` hold JSON values only. `reason` is set whenever `state` is not
+    completed. `seconds` is wall time.
+    """
+
+    name: str
+    access: Access
+    state: RunState
+    reason: str | None = None
+    statistics: Mapping[str, Any] = field(default_factory=dict)
+    suspected_labels: tuple[SuspectedLabel, ...] = ()
+    queries: int = 0
+    seconds: float = 0.0
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ProbeFacts:
+    """The clean samples that the scan used, and how the model did on them.
+
+    `accuracy` is in [0, 1]; `sha256` covers pixels and labels, not the file that held them.
+    """
+
+    count: int
+    classes: int
+    sha256: str
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What is known of the model that answered.
+
+    `digest` is `sha256:` and the hash over every file; `architecture` a hash over the kinds of
+    layers and the shapes of the weights where the format shows them, else None.
+    """
+
+    ref: str
+    digest: str
+    format: str
+    classes: int
+    architecture: str | None = None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that one scan found out. `obstacle` says why the model could not be scanned at all."""
+
+    scan_id: str
+    started_at: str
+    finished_at: str
+    model: ModelFacts
+    probes: ProbeFacts | None
+    detectors: tuple[DetectorEvidence, ...]
+    seed: int
+    obstacle: str | None = None
+    environment: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values, read back by `from_json`."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Evidence":
+        """Rebuild from `to_json`; KeyError, TypeError or ValueError when it is not that."""
+        return cls(
+            scan_id=data["scan_id"],
+            started_at=data["started_at"],
+            finished_at=data["finished_at"],
+            model=ModelFacts(**data["model"]),
+            probes=None if data["probes"] is None else ProbeFacts(**data["probes"]),
+            detectors=tuple(_detector_from_json(item) for item in data["detectors"]),
+            seed=data["seed"],
+            obstacle=data["obstacle"],
+            environment=data["environment"],
+        )
+
+
+def _detector_from_json(data: Mapping[str, Any]) -> DetectorEvidence:
+    return DetectorEvidence(
+        **{
+            **data,
+            "access": Access(data["access"]),
+            "state": RunState(data["state"]),
+            "suspected_labels": tuple(SuspectedLabel(**s) for s in data["suspected_labels"]),
+        }
+    )

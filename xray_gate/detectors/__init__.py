@@ -1,0 +1,1 @@
+"""Detectors: each asks an oracle and returns evidence, never a verdict."""

@@ -1,0 +1,1 @@
+"""The ledger: registrations, evidence and verdicts, in the registry's own database."""

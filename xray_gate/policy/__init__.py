@@ -1,0 +1,1 @@
+"""Rules: policies, calibrations and the pure decision over evidence."""

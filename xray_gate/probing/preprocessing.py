@@ -1,0 +1,70 @@
+"""From pixel space to what the model wants, as declared in the policy."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from xray_gate.probing.oracle import FloatArray
+
+Layout = Literal["nchw", "nhwc"]
+Dtype = Literal["float32", "float16", "uint8"]
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a batch in pixel space ([0, 1], NCHW) becomes the model's input.
+
+    In this order: `scale` (255 for a model that wants 0 to 255), `mean` and `std` per channel, in
+    units of the scaled pixels, then `layout` and `dtype`. `size` (height, width) is applied once,
+    to the probes, so that planes are laid through images of the model's own size.
+    """
+
+    scale: float = 1.0
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    layout: Layout = "nchw"
+    dtype: Dtype = "float32"
+    size: tuple[int, int] | None = None
+
+    def apply(self, images: FloatArray) -> npt.NDArray[Any]:
+        """Images float32 (n, channels, height, width) as the model's input, in layout and dtype."""
+        batch = images * np.float32(self.scale) if self.scale != 1.0 else images
+        if self.mean is not None:
+            batch = batch - _per_channel(self.mean)
+        if self.std is not None:
+            batch = batch / _per_channel(self.std)
+        if self.layout == "nhwc":
+            batch = batch.transpose(0, 2, 3, 1)
+        if self.dtype == "uint8":
+            # Bytes wrap around when cast, so points outside the range are brought back first.
+            return np.clip(np.rint(batch), 0, 255).astype(np.uint8)
+        return np.ascontiguousarray(batch, dtype=self.dtype)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values; `from_json` is the way back."""
+        return {
+            "scale": self.scale,
+            "mean": None if self.mean is None else list(self.mean),
+            "std": None if self.std is None else list(self.std),
+            "layout": self.layout,
+            "dtype": self.dtype,
+            "size": None if self.size is None else list(self.size),
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Preprocessing":
+        """Rebuild from `to_json`."""
+        return cls(
+            scale=data["scale"],
+            mean=None if data["mean"] is None else tuple(data["mean"]),
+            std=None if data["std"] is None else tuple(data["std"]),
+            layout=data["layout"],
+            dtype=data["dtype"],
+            size=None if data["size"] is None else (data["size"][0], data["size"][1]),
+        )
+
+
+def _per_channel(values: tuple[float, ...]) -> FloatArray:
+    return np.asarray(values, dtype=np.float32).reshape(1, -1, 1, 1)

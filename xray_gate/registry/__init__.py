@@ -1,0 +1,1 @@
+"""The gate itself: MLflow's SQL registry store with every write checked."""

@@ -1,0 +1,1 @@
+"""Reports: JSON, a self-contained HTML page and the planes as figures."""

@@ -1,0 +1,1 @@
+"""The runner: finds versions without a verdict, scans them, records what it found."""

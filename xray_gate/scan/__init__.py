@@ -1,0 +1,1 @@
+"""The use case: open a model, ask it, gather evidence, decide."""

@@ -1,0 +1,65 @@
+"""What a scan needs from the outside; adapters elsewhere fulfil it."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from xray_gate.probing.oracle import HardLabelOracle
+from xray_gate.probing.preprocessing import Preprocessing
+
+Device = Literal["auto", "cpu", "cuda"]
+OutputKind = Literal["auto", "logits", "probabilities", "labels"]
+
+
+@dataclass(frozen=True)
+class ModelLimits:
+    """What the process that holds the model may use.
+
+    `seconds` is wall time over the whole scan, `memory_bytes` the size of the address space (on a
+    CPU) of that process.
+    """
+
+    seconds: float = 600.0
+    memory_bytes: int = 8 * 2**30
+
+
+@dataclass(frozen=True)
+class ModelRequest:
+    """Which model to open, and how to ask it.
+
+    `classes` is the number of labels the probes know (their largest label + 1); the model must
+    have at least that many. `input_shape` is that of one probe: (channels, height, width).
+    """
+
+    path: Path
+    preprocessing: Preprocessing
+    outputs: OutputKind
+    classes: int
+    input_shape: tuple[int, int, int]
+    device: Device
+    limits: ModelLimits
+    batch_size: int = 256
+
+
+class OpenModel(HardLabelOracle, Protocol):
+    """A model that has been opened and answers questions."""
+
+    @property
+    def format(self) -> str:
+        """`onnx`, `torchscript`, `pt2`, `mlflow-pytorch` or `mlflow-pyfunc`."""
+        ...
+
+    @property
+    def architecture(self) -> str | None:
+        """A hash over layer kinds and weight shapes where the format shows them."""
+        ...
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Versions and device that answered, for the report."""
+        ...
+
+
+ModelOpener = Callable[[ModelRequest], AbstractContextManager[OpenModel]]
