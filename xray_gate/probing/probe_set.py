@@ -46,7 +46,10 @@ class ProbeSet:
                 "the policy's `preprocessing`"
             )
         if self.labels.min() < 0:
-            raise InputError(f"{self.source}: labels must be 0 or more, found {self.labels.min()}")
+            raise InputError(
+                f"{self.source}: labels must be 0 or more, found {self.labels.min()}; number the "
+                "classes from 0, as the model does"
+            )
         if len(self.present_classes) < 2:
             raise InputError(
                 f"{self.source}: all samples are of class {self.labels[0]}; "

@@ -1,0 +1,192 @@
+"""What holds for every detector that this release can run."""
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.fakes.oracles import (
+    FakeOracle,
+    OneLabelOracle,
+    RegionsOracle,
+    StatefulOracle,
+)
+from xray_gate.core.errors import InputError, LeaseLost, ModelAnswerError, ModelProcessError
+from xray_gate.core.evidence import DetectorEvidence, Evidence, ModelFacts, RunState
+from xray_gate.detectors.all_detectors import available_detectors
+from xray_gate.detectors.interface import Detector, DetectorRun
+from xray_gate.probing.oracle import FloatArray, HardLabelOracle, LabelArray
+from xray_gate.probing.probe_set import ProbeSet
+
+# Small enough to run in a blink; a new detector has to name its own.
+QUICK: dict[str, Mapping[str, Any]] = {"model_xray": {"size": 12, "planes": 3}}
+
+IMAGES = np.random.default_rng(7).random((20, 1, 4, 4)).astype(np.float32)
+CENTRES = IMAGES[:5]
+PROBES = ProbeSet(IMAGES, RegionsOracle(CENTRES).labels(ProbeSet(IMAGES, np.arange(20)).as_batch()))
+
+
+class FailingOracle(FakeOracle):
+    """Raises `error` from the second batch on."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(classes=5)
+        self._error = error
+
+    def _answer(self, images: FloatArray) -> LabelArray:
+        if len(self.batches) > 1:
+            raise self._error
+        return np.zeros(len(images), dtype=np.int64)
+
+
+@pytest.fixture(params=available_detectors())
+def detector(request: pytest.FixtureRequest) -> Detector:
+    return build(request.param)
+
+
+def build(name: str, query_budget: int | None = None) -> Detector:
+    return available_detectors()[name].from_json(QUICK[name], query_budget)
+
+
+def run(
+    detector: Detector, oracle: HardLabelOracle, probes: ProbeSet = PROBES, seed: int = 0
+) -> DetectorRun:
+    return detector.run(oracle, probes, probes.labels, np.random.default_rng(seed))
+
+
+def assert_stopped(found: DetectorRun, state: RunState) -> DetectorEvidence:
+    assert found.evidence.state is state
+    assert found.evidence.reason
+    assert found.evidence.statistics == {}
+    assert found.evidence.suspected_labels == ()
+    assert found.planes == ()
+    return found.evidence
+
+
+def test_a_sound_model_is_scanned_to_the_end(detector: Detector) -> None:
+    evidence = run(detector, RegionsOracle(CENTRES)).evidence
+    assert evidence.state is RunState.COMPLETED
+    assert evidence.reason is None
+    assert evidence.statistics
+    assert evidence.name == detector.name
+    assert evidence.access is detector.access
+
+
+def test_queries_are_those_that_the_oracle_saw(detector: Detector) -> None:
+    oracle = RegionsOracle(CENTRES)
+    evidence = run(detector, oracle).evidence
+    assert evidence.queries == oracle.queries > 0
+    assert evidence.seconds > 0.0
+
+
+def test_the_default_budget_is_what_the_parameters_need(detector: Detector) -> None:
+    assert run(detector, RegionsOracle(CENTRES)).evidence.queries <= detector.query_budget
+
+
+def test_a_seed_fixes_the_evidence(detector: Detector) -> None:
+    first, again, other = (
+        run(detector, RegionsOracle(CENTRES), seed=seed).evidence for seed in (1, 1, 2)
+    )
+    assert first.statistics == again.statistics
+    assert first.suspected_labels == again.suspected_labels
+    assert first.parameters == again.parameters
+    assert first.statistics != other.statistics
+
+
+def test_evidence_survives_json(detector: Detector) -> None:
+    found = run(detector, RegionsOracle(CENTRES)).evidence
+    model = ModelFacts("m.onnx", "sha256:0", "onnx", 5)
+    whole = Evidence("s", "t", "t", model, None, (found,), seed=0)
+    text = json.dumps(whole.to_json(), allow_nan=False)
+    assert Evidence.from_json(json.loads(text)) == whole
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ModelAnswerError("it said NaN; scan again"), ModelProcessError("it died; scan again")],
+)
+def test_a_failing_model_is_an_error(detector: Detector, error: Exception) -> None:
+    oracle = FailingOracle(error)
+    evidence = assert_stopped(run(detector, oracle), RunState.ERRORED)
+    assert evidence.reason == str(error)
+    assert evidence.queries == oracle.queries > 0
+
+
+def test_an_unexpected_error_is_a_bug_of_ours_and_logged(
+    detector: Detector, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.ERROR):
+        found = run(detector, FailingOracle(ZeroDivisionError("oh")))
+    evidence = assert_stopped(found, RunState.ERRORED)
+    assert evidence.reason is not None
+    assert evidence.reason.startswith("a bug of ours: ZeroDivisionError: oh")
+    assert detector.name in caplog.text
+    assert "Traceback" in caplog.text
+
+
+@pytest.mark.parametrize("error", [LeaseLost("gone"), InputError("wrong shape")])
+def test_errors_that_concern_the_whole_scan_pass_through(
+    detector: Detector, error: Exception
+) -> None:
+    with pytest.raises(type(error), match=str(error)):
+        run(detector, FailingOracle(error))
+
+
+@pytest.mark.parametrize("name", available_detectors())
+@pytest.mark.parametrize("budget", [0, 200])
+def test_a_spent_budget_is_inconclusive(name: str, budget: int) -> None:
+    oracle = RegionsOracle(CENTRES)
+    evidence = assert_stopped(run(build(name, budget), oracle), RunState.INCONCLUSIVE)
+    assert evidence.reason is not None
+    assert "query budget" in evidence.reason
+    assert evidence.queries == oracle.queries <= budget
+    assert evidence.parameters["query_budget"] == budget
+
+
+@pytest.mark.parametrize("name", available_detectors())
+def test_a_negative_budget_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match=f"{name}: the query budget is -1; set it"):
+        build(name, -1)
+
+
+@pytest.mark.parametrize("name", available_detectors())
+def test_an_unknown_parameter_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match=f"{name}: no parameter 'colour'"):
+        available_detectors()[name].from_json({"colour": 1})
+
+
+def test_too_few_classes_are_inconclusive(detector: Detector) -> None:
+    two = ProbeSet(IMAGES, np.arange(20) % 2)
+    evidence = assert_stopped(run(detector, RegionsOracle(CENTRES), two), RunState.INCONCLUSIVE)
+    assert "three classes" in str(evidence.reason)
+
+
+def test_a_model_of_one_label_is_inconclusive(detector: Detector) -> None:
+    found = detector.run(
+        OneLabelOracle(5), PROBES, np.zeros(20, dtype=np.int64), np.random.default_rng(0)
+    )
+    evidence = assert_stopped(found, RunState.INCONCLUSIVE)
+    assert "predicts one label only" in str(evidence.reason)
+
+
+def test_progress_ends_when_all_is_done(detector: Detector) -> None:
+    steps: list[tuple[int, int]] = []
+    detector.run(
+        RegionsOracle(CENTRES),
+        PROBES,
+        PROBES.labels,
+        np.random.default_rng(0),
+        lambda done, total: steps.append((done, total)),
+    )
+    assert steps == sorted(set(steps))
+    assert steps[-1][0] == steps[-1][1]
+
+
+def test_runs_of_one_detector_do_not_influence_each_other(detector: Detector) -> None:
+    before = run(detector, RegionsOracle(CENTRES)).evidence
+    run(detector, StatefulOracle(CENTRES, queries_until=100), seed=4)
+    after = run(detector, RegionsOracle(CENTRES)).evidence
+    assert (after.statistics, after.queries) == (before.statistics, before.queries)

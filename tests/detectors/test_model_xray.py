@@ -1,0 +1,221 @@
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.brute_force import score_plane
+from tests.fakes.oracles import FakeOracle, RegionsOracle
+from xray_gate.core.errors import InputError
+from xray_gate.core.evidence import RunState, SuspectedLabel
+from xray_gate.detectors.interface import DetectorRun
+from xray_gate.detectors.model_xray import ModelXray, ModelXrayParameters
+from xray_gate.probing.oracle import FloatArray, HardLabelOracle, Images, LabelArray
+from xray_gate.probing.probe_set import ProbeSet
+
+RNG = np.random.default_rng(11)
+IMAGES = RNG.random((12, 1, 3, 3)).astype(np.float32)
+FAR = RNG.normal(0.5, 1.5, (6, 1, 3, 3))
+QUICK = ModelXrayParameters(eta=1.0, size=14, planes=4)
+
+
+def sound_oracle() -> RegionsOracle:
+    """Each probe's class around it, and regions of six classes further off."""
+    labels = np.concatenate([np.arange(12) % 4, np.arange(6)])
+    return RegionsOracle(np.concatenate([IMAGES, FAR]), labels)
+
+
+PROBES = ProbeSet(IMAGES, np.arange(12) % 4, source="probes.npz")
+
+
+def scan(
+    oracle: HardLabelOracle, parameters: ModelXrayParameters = QUICK, seed: int = 0
+) -> DetectorRun:
+    labels = oracle.labels(PROBES.as_batch())
+    rng = np.random.default_rng(seed)
+    return ModelXray(parameters).run(oracle, PROBES, labels, rng)
+
+
+def test_the_defaults_are_the_published_parameters() -> None:
+    assert ModelXray().parameters == {
+        "eta": 5.0,
+        "size": 100,
+        "planes": 20,
+        "alpha": 10.0,
+        "cap": 0.5,
+        "pixel_ranges": ["unclipped", "valid"],
+    }
+    assert ModelXray().query_budget == 400_000
+    assert ModelXrayParameters(pixel_ranges=("valid",)).queries == 200_000
+
+
+def test_scores_of_every_plane_agree_with_the_brute_force() -> None:
+    oracle = sound_oracle()
+    found = scan(oracle)
+    assert len(found.planes) == 8
+
+    def predict(pixels: list[float]) -> int:
+        return int(oracle.labels(Images(np.array(pixels, np.float32).reshape(1, 1, 3, 3)))[0])
+
+    for plane in found.planes:
+        entropy, ats = score_plane(
+            predict,
+            plane.samples.reshape(3, -1).tolist(),
+            plane.true_labels,
+            size=14,
+            eta=1.0,
+            clip=plane.pixel_range == "valid",
+        )
+        assert plane.renyi_entropy == pytest.approx(entropy, abs=1e-6)
+        assert plane.ats == pytest.approx(ats, abs=1e-6)
+    assert len({plane.ats for plane in found.planes}) > 3
+
+
+def test_both_ranges_use_the_same_planes() -> None:
+    planes = scan(sound_oracle()).planes
+    assert [(p.index, p.pixel_range) for p in planes[:4]] == [
+        (0, "unclipped"),
+        (0, "valid"),
+        (1, "unclipped"),
+        (1, "valid"),
+    ]
+    for unclipped, valid in zip(planes[::2], planes[1::2], strict=True):
+        np.testing.assert_array_equal(unclipped.samples, valid.samples)
+        np.testing.assert_array_equal(unclipped.cells, valid.cells)
+    assert any((u.labels != v.labels).any() for u, v in zip(planes[::2], planes[1::2], strict=True))
+
+
+def test_one_range_alone_gives_what_it_gives_beside_the_other() -> None:
+    both = scan(sound_oracle()).evidence.statistics
+    alone = scan(
+        sound_oracle(), ModelXrayParameters(1.0, 14, 4, pixel_ranges=("valid",))
+    ).evidence.statistics
+    assert list(alone["renyi_entropy"]) == ["valid"]
+    assert alone["renyi_entropy"]["valid"] == both["renyi_entropy"]["valid"]
+    assert alone["ats"]["valid"] == both["ats"]["valid"]
+
+
+def test_statistics_are_means_over_the_planes() -> None:
+    found = scan(sound_oracle())
+    statistics = found.evidence.statistics
+    for pixel_range in ("unclipped", "valid"):
+        planes = [plane for plane in found.planes if plane.pixel_range == pixel_range]
+        for score in ("renyi_entropy", "ats"):
+            values = [getattr(plane, score) for plane in planes]
+            assert statistics["per_plane"][score][pixel_range] == values
+            assert statistics[score][pixel_range] == pytest.approx(np.mean(values))
+        shares = statistics["label_shares"][pixel_range]
+        everything = np.concatenate([plane.labels.ravel() for plane in planes])
+        np.testing.assert_allclose(shares, np.bincount(everything, minlength=6) / everything.size)
+        top, second = sorted(shares, reverse=True)[:2]
+        assert statistics["largest_share"][pixel_range] == top
+        assert statistics["runner_up_share"][pixel_range] == second
+
+
+def test_planes_carry_true_and_predicted_labels() -> None:
+    turned = RegionsOracle(np.concatenate([IMAGES, FAR]), np.r_[3 - np.arange(12) % 4, range(6)])
+    for plane in scan(turned).planes:
+        assert plane.predicted_labels == tuple(3 - label for label in plane.true_labels)
+        assert plane.ats == 0.0
+
+
+@pytest.mark.parametrize("target", [0, 4])
+def test_a_label_that_surrounds_the_samples_is_suspected(target: int) -> None:
+    near = np.concatenate([IMAGES, 0.5 + 1.2 * (IMAGES - 0.5), FAR])
+    labels = np.r_[np.arange(12) % 4, np.full(12, target), np.full(6, target)]
+    evidence = scan(RegionsOracle(near, labels, classes=6)).evidence
+    first = evidence.suspected_labels[0]
+    largest = evidence.statistics["largest_share"]
+    assert first == SuspectedLabel(target, max(largest.values()))
+    assert first.share > 0.6
+
+
+def test_labels_that_share_the_plane_are_not_suspected() -> None:
+    found = scan(sound_oracle()).evidence
+    assert max(found.statistics["largest_share"].values()) < 0.5
+    assert found.suspected_labels == ()
+
+
+class InsideOrOutside(FakeOracle):
+    """Says 4 to what leaves the range of pixels; 0 to 3 inside, mostly `inside`."""
+
+    def __init__(self, inside: int) -> None:
+        super().__init__(classes=6)
+        self._regions = RegionsOracle(IMAGES, np.arange(12) % 4)
+        self._inside = inside
+
+    def _answer(self, images: FloatArray) -> LabelArray:
+        flat = images.reshape(len(images), -1)
+        probes = (flat[:, None] == IMAGES.reshape(1, 12, -1)).all(axis=2).any(axis=1)
+        outside = (flat.min(axis=1) < 0.0) | (flat.max(axis=1) > 1.0)
+        near = self._regions.labels(Images(images))
+        return np.where(outside, 4, np.where(probes, near, self._inside))
+
+
+def test_each_range_may_name_its_own_suspect_largest_first() -> None:
+    evidence = scan(InsideOrOutside(inside=5)).evidence
+    largest = evidence.statistics["largest_share"]
+    assert largest["valid"] == 1.0
+    assert 0.5 < largest["unclipped"] < 1.0
+    assert evidence.suspected_labels == (
+        SuspectedLabel(5, 1.0),
+        SuspectedLabel(4, largest["unclipped"]),
+    )
+
+
+def test_a_suspect_of_both_ranges_is_named_once_with_its_largest_share() -> None:
+    suspects = scan(InsideOrOutside(inside=4)).evidence.suspected_labels
+    assert suspects == (SuspectedLabel(4, 1.0),)
+
+
+def test_probes_that_span_no_plane_are_inconclusive() -> None:
+    flat = ProbeSet(np.full((6, 1, 3, 3), 0.5, np.float32), np.arange(6) % 3)
+    labels = np.arange(6) % 3
+    found = ModelXray(QUICK).run(sound_oracle(), flat, labels, np.random.default_rng(0))
+    assert found.evidence.state is RunState.INCONCLUSIVE
+    assert "differ from each other" in str(found.evidence.reason)
+    assert found.evidence.queries == 0
+
+
+def test_parameters_survive_json() -> None:
+    parameters = ModelXrayParameters(8, 60, 5, 2.0, 0.7, ("valid",))
+    assert ModelXrayParameters.from_json(parameters.to_json()) == parameters
+    assert ModelXrayParameters.from_json({}) == ModelXrayParameters()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("eta", -0.1),
+        ("eta", math.nan),
+        ("eta", math.inf),
+        ("eta", "5"),
+        ("size", 1),
+        ("size", 10.0),
+        ("size", 1001),
+        ("size", True),
+        ("planes", 0),
+        ("planes", 1001),
+        ("alpha", 0.99),
+        ("alpha", math.inf),
+        ("cap", 0.0),
+        ("cap", 1.01),
+        ("cap", None),
+        ("pixel_ranges", []),
+        ("pixel_ranges", ["valid", "valid"]),
+        ("pixel_ranges", ["clipped"]),
+        ("pixel_ranges", "valid"),
+        ("pixel_ranges", [["valid"]]),
+    ],
+)
+def test_parameters_out_of_range_are_refused(name: str, value: Any) -> None:
+    with pytest.raises(InputError, match=rf"model_xray: {name} is .*; (set|name|give)"):
+        ModelXrayParameters.from_json({name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("eta", 0), ("eta", 100.0), ("size", 2), ("planes", 1), ("alpha", 1), ("cap", 1.0)],
+)
+def test_parameters_at_the_bounds_are_taken(name: str, value: Any) -> None:
+    assert ModelXrayParameters.from_json({name: value}).to_json()[name] == value

@@ -1,0 +1,175 @@
+import numpy as np
+import pytest
+
+from tests.fakes.oracles import (
+    BatchScaledOracle,
+    FakeOracle,
+    NotANumberOracle,
+    OneLabelOracle,
+    RandomOracle,
+    RegionsOracle,
+    RowMixingOracle,
+    StatefulOracle,
+)
+from xray_gate.core.errors import ModelAnswerError
+from xray_gate.probing.answer_checks import CheckedOracle, check_answers, recheck
+from xray_gate.probing.oracle import Batch, FloatArray, HardLabelOracle, Images, LabelArray
+from xray_gate.probing.planes import plane_through
+
+CENTRES = np.random.default_rng(1).random((4, 1, 4, 4))
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def images(count: int = 40) -> Images:
+    return Images(rng(2).random((count, 1, 4, 4)).astype(np.float32))
+
+
+class WrongAnswers(FakeOracle):
+    """Gives `answers` to everything."""
+
+    def __init__(self, answers: LabelArray) -> None:
+        super().__init__(classes=3)
+        self._answers = answers
+
+    def _answer(self, images: FloatArray) -> LabelArray:
+        return self._answers
+
+
+@pytest.mark.parametrize("count", [1, 2, 40])
+def test_checks_do_not_change_sound_answers(count: int) -> None:
+    checked = CheckedOracle(RegionsOracle(CENTRES), rng())
+    expected = RegionsOracle(CENTRES).labels(images(count))
+    np.testing.assert_array_equal(checked.labels(images(count)), expected)
+    assert checked.classes == 4
+
+
+def test_points_of_a_plane_are_checked_like_images() -> None:
+    points = plane_through(images(3).pixels).points(12, 5.0, clip=True)
+    checked = CheckedOracle(RegionsOracle(CENTRES), rng())
+    expected = RegionsOracle(CENTRES).labels(points)
+    assert len(set(expected.tolist())) > 1
+    np.testing.assert_array_equal(checked.labels(points), expected)
+
+
+def test_every_batch_holds_the_hidden_repeats_and_they_are_counted() -> None:
+    oracle = RegionsOracle(CENTRES)
+    checked = CheckedOracle(oracle, rng(), repeats=5)
+    checked.labels(images(10))
+    checked.labels(images(1))
+    assert oracle.batches == [15, 6]
+    assert checked.check_queries == 10
+
+
+def test_repeats_lie_within_the_batch_at_places_that_differ() -> None:
+    class Recorder(RegionsOracle):
+        seen: list[Batch]
+
+        def labels(self, batch: Batch) -> LabelArray:
+            self.seen.append(batch)
+            return super().labels(batch)
+
+    oracle = Recorder(CENTRES)
+    oracle.seen = []
+    checked = CheckedOracle(oracle, rng())
+    checked.labels(images())
+    checked.labels(images())
+    first, second = (batch.images(0, len(batch)) for batch in oracle.seen)
+    assert (first != second).any()
+    assert all((seen[:40] != images().pixels).any() for seen in (first, second))
+
+
+def test_an_empty_batch_needs_no_check() -> None:
+    checked = CheckedOracle(RegionsOracle(CENTRES), rng())
+    assert checked.labels(images(0)).tolist() == []
+    assert checked.check_queries == 0
+
+
+def test_at_least_one_question_is_repeated() -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        CheckedOracle(RegionsOracle(CENTRES), rng(), repeats=0)
+
+
+@pytest.mark.parametrize(
+    "oracle",
+    [RandomOracle(10, np.random.default_rng(0)), RowMixingOracle(CENTRES)],
+    ids=["random", "row-mixing"],
+)
+def test_hidden_repeats_notice_unsound_answers(oracle: HardLabelOracle) -> None:
+    checked = CheckedOracle(oracle, rng())
+    with pytest.raises(ModelAnswerError, match=r"of 8 images repeated within a batch.*Export"):
+        checked.labels(images())
+
+
+@pytest.mark.parametrize(
+    ("answers", "message"),
+    [
+        (np.zeros((48, 3), dtype=np.int64), "one answer for each image"),
+        (np.zeros(40, dtype=np.int64), "48 questions got answers of the shape"),
+        (np.full(48, 3), "which of its outputs"),
+        (np.full(48, -1), "labels from -1"),
+    ],
+)
+def test_answers_that_are_no_labels_are_refused(answers: LabelArray, message: str) -> None:
+    with pytest.raises(ModelAnswerError, match=message):
+        CheckedOracle(WrongAnswers(answers), rng()).labels(images(40))
+
+
+def test_sound_answers_are_returned_after_the_check() -> None:
+    oracle = RegionsOracle(CENTRES)
+    expected = RegionsOracle(CENTRES).labels(images())
+    np.testing.assert_array_equal(check_answers(oracle, images(), rng()), expected)
+    assert oracle.queries == 3 * 40 + 16
+    assert oracle.batches.count(1) == 16
+
+
+def test_fewer_probes_than_singles_are_all_asked_alone() -> None:
+    oracle = OneLabelOracle(3)
+    assert check_answers(oracle, images(5), rng()).tolist() == [0] * 5
+    assert oracle.batches.count(1) == 5
+
+
+@pytest.mark.parametrize(
+    ("oracle", "message"),
+    [
+        (RandomOracle(10, np.random.default_rng(0)), "in another order"),
+        (RowMixingOracle(CENTRES), "in another order"),
+        (BatchScaledOracle(CENTRES), "one at a time"),
+        (StatefulOracle(CENTRES, queries_until=40), "in another order"),
+        (StatefulOracle(CENTRES, queries_until=96), "for a second time"),
+    ],
+    ids=["random", "row-mixing", "batch-scaled", "stateful", "stateful late"],
+)
+def test_the_check_notices_unsound_answers(oracle: HardLabelOracle, message: str) -> None:
+    with pytest.raises(ModelAnswerError, match=message):
+        check_answers(oracle, images(), rng())
+
+
+def test_a_disagreement_names_how_many_of_how_many() -> None:
+    oracle = StatefulOracle(CENTRES, queries_until=96)
+    with pytest.raises(ModelAnswerError, match="another label for 40 of 40 images"):
+        check_answers(oracle, images(), rng())
+
+
+def test_errors_of_the_model_pass_through() -> None:
+    with pytest.raises(ModelAnswerError, match="NaN"):
+        check_answers(NotANumberOracle(4), images(), rng())
+
+
+def test_the_recheck_accepts_a_model_that_kept_its_answers() -> None:
+    oracle = RegionsOracle(CENTRES)
+    labels = check_answers(oracle, images(), rng())
+    before = oracle.queries
+    recheck(oracle, images(), labels, rng(1))
+    assert oracle.queries - before == 40
+
+
+def test_the_recheck_notices_a_model_that_changed_during_the_scan() -> None:
+    oracle = StatefulOracle(CENTRES, queries_until=200)
+    labels = check_answers(oracle, images(), rng())
+    oracle.labels(images(40))
+    oracle.labels(images(40))
+    with pytest.raises(ModelAnswerError, match="asked for again"):
+        recheck(oracle, images(), labels, rng(1))

@@ -1,0 +1,156 @@
+"""What every detector is: a scan that asks an oracle and returns evidence, never a verdict."""
+
+import json
+import logging
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Self, final
+
+import numpy as np
+
+from xray_gate.core.access import Access
+from xray_gate.core.budget import QueryBudget
+from xray_gate.core.errors import BudgetExhausted, InputError, ScanError, XrayGateError
+from xray_gate.core.evidence import DetectorEvidence, RunState, SuspectedLabel
+from xray_gate.probing.oracle import BudgetedOracle, HardLabelOracle, LabelArray
+from xray_gate.probing.planes import ScannedPlane
+from xray_gate.probing.probe_set import ProbeSet
+
+_log = logging.getLogger(__name__)
+
+Progress = Callable[[int, int], None]
+
+
+class Inconclusive(Exception):
+    """Raised by a detector that cannot say anything about this model; the message is the reason."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a completed scan measured. `statistics` holds JSON values only, all of them finite."""
+
+    statistics: Mapping[str, Any]
+    suspected_labels: tuple[SuspectedLabel, ...] = ()
+    planes: tuple[ScannedPlane, ...] = ()
+
+
+@dataclass(frozen=True)
+class DetectorRun:
+    """The evidence, and the planes to draw in a report (empty unless completed)."""
+
+    evidence: DetectorEvidence
+    planes: tuple[ScannedPlane, ...] = field(default=())
+
+
+class Detector(ABC):
+    """Base of the detectors: a subclass measures, this class accounts for what it did.
+
+    `parameters` (JSON values) go into the evidence; `query_budget` is the largest number of
+    queries that one run may make. Raises `InputError` when that is negative.
+    """
+
+    name: ClassVar[str]
+    access: ClassVar[Access]
+
+    def __init__(self, parameters: Mapping[str, Any], query_budget: int) -> None:
+        if query_budget < 0:
+            raise InputError(
+                f"{self.name}: the query budget is {query_budget}; set it to 0 or more, or leave "
+                "it out for what the parameters need"
+            )
+        self.parameters = dict(parameters)
+        self.query_budget = query_budget
+
+    @classmethod
+    @abstractmethod
+    def from_json(cls, parameters: Mapping[str, Any], query_budget: int | None = None) -> Self:
+        """Build from JSON values, each of which may be left out for its default.
+
+        Without `query_budget` it is what the parameters need. Raises `InputError` for a parameter
+        that is unknown or out of range.
+        """
+
+    @final
+    def run(
+        self,
+        oracle: HardLabelOracle,
+        probes: ProbeSet,
+        probe_labels: LabelArray,
+        rng: np.random.Generator,
+        progress: Progress | None = None,
+    ) -> DetectorRun:
+        """Scan the model behind `oracle`; whatever goes wrong becomes evidence that says so.
+
+        `probe_labels` are the model's own labels for the probes, int64 (n,). `progress` is told
+        how many of how many steps are done. Completed runs differ from inconclusive ones (the
+        detector has too little to go by, or its budget is spent) and errored ones (the model's
+        process or answers failed, or a bug of ours). `InputError` and `LeaseLost` pass through:
+        they concern the whole scan, not one detector.
+        """
+        budget = QueryBudget(self.query_budget)
+        started = time.perf_counter()
+        draft = DetectorEvidence(
+            self.name,
+            self.access,
+            RunState.ERRORED,
+            parameters={**self.parameters, "query_budget": self.query_budget},
+        )
+        run = self._guarded(
+            draft, BudgetedOracle(oracle, budget), probes, probe_labels, rng, progress
+        )
+        measured = replace(
+            run.evidence, queries=budget.spent, seconds=time.perf_counter() - started
+        )
+        return replace(run, evidence=measured)
+
+    def _guarded(
+        self,
+        draft: DetectorEvidence,
+        oracle: HardLabelOracle,
+        probes: ProbeSet,
+        probe_labels: LabelArray,
+        rng: np.random.Generator,
+        progress: Progress | None,
+    ) -> DetectorRun:
+        try:
+            found = self._scan(oracle, probes, probe_labels, rng, progress or _ignore)
+            # A NaN compares as "not below the threshold", that is as a pass.
+            json.dumps(found.statistics, allow_nan=False)
+        except (Inconclusive, BudgetExhausted) as error:
+            return _stopped(draft, RunState.INCONCLUSIVE, str(error))
+        except ScanError as error:
+            return _stopped(draft, RunState.ERRORED, str(error))
+        except XrayGateError:
+            raise
+        except Exception as error:
+            _log.exception("the detector %s failed", self.name)
+            reason = f"a bug of ours: {type(error).__name__}: {error}; please report it"
+            return _stopped(draft, RunState.ERRORED, reason)
+        completed = replace(
+            draft,
+            state=RunState.COMPLETED,
+            statistics=found.statistics,
+            suspected_labels=found.suspected_labels,
+        )
+        return DetectorRun(completed, found.planes)
+
+    @abstractmethod
+    def _scan(
+        self,
+        oracle: HardLabelOracle,
+        probes: ProbeSet,
+        probe_labels: LabelArray,
+        rng: np.random.Generator,
+        progress: Progress,
+    ) -> Findings:
+        """Measure, or raise `Inconclusive`; other arguments and errors as for `run`."""
+
+
+def _ignore(done: int, total: int) -> None:
+    """Progress that nobody wants to see."""
+
+
+def _stopped(draft: DetectorEvidence, state: RunState, reason: str) -> DetectorRun:
+    return DetectorRun(replace(draft, state=state, reason=reason))

@@ -1,0 +1,127 @@
+"""Probe sets from arrays: .npz files, and the checks that all kinds of probe files share."""
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from xray_gate.core.errors import InputError
+from xray_gate.probing.image_files import Bytes, Size, resize_bytes, resize_floats
+from xray_gate.probing.oracle import FloatArray, IndexArray, LabelArray
+from xray_gate.probing.probe_set import ProbeSet
+
+# As float32 this is 2 GiB: a probe set is a few hundred images, not a training set.
+_MOST_VALUES = 2**29
+_MOST_NPZ_BYTES = 2**32
+
+
+def read_npz(path: Path, size: Size | None, limit: int) -> ProbeSet:
+    """The .npz kind of `read_probes`, which describes it; raises `InputError`."""
+    images, stored = _npz_arrays(path)
+    labels = integer_labels(stored, f"{path}: `labels`")
+    _require_images(images, path)
+    if len(images) != len(labels):
+        raise InputError(
+            f"{path}: {len(images)} images, but {len(labels)} labels; save one label an image"
+        )
+    chosen = balanced(labels, limit)
+    images, labels = images[chosen], labels[chosen]
+    require_room(len(images), images.shape[1:] if size is None else (*size, 3), path)
+    if images.dtype == np.uint8:
+        sized = images if size is None else resize_bytes(images, size)
+        return ProbeSet(scaled(sized), labels, source=str(path))
+    # Doubles too large for float32 become infinite, which the probe set refuses.
+    with np.errstate(over="ignore"):
+        pixels = np.ascontiguousarray(images, dtype=np.float32)
+    probes = ProbeSet(pixels, labels, source=str(path))
+    if size is None:
+        return probes
+    # Only once the set is known to be in range, as resizing clips.
+    return ProbeSet(resize_floats(probes.images, size), labels, source=str(path))
+
+
+def _npz_arrays(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+        if unpacked > _MOST_NPZ_BYTES:
+            raise InputError(
+                f"{path}: unpacks to {unpacked / 2**30:.0f} GiB; save fewer images (some hundred "
+                "are enough)"
+            )
+        with np.load(path, allow_pickle=False) as arrays:
+            missing = [name for name in ("images", "labels") if name not in arrays.files]
+            if missing:
+                raise InputError(
+                    f"{path}: holds no array {missing[0]!r} (it has: {', '.join(arrays.files)}); "
+                    "save it with numpy.savez(file, images=..., labels=...)"
+                )
+            return arrays["images"], arrays["labels"]
+    except InputError:
+        raise
+    # Besides its own errors numpy passes on those of zipfile, zlib and the header's parser.
+    except Exception as error:
+        raise InputError(
+            f"{path}: cannot be read as .npz ({error}); save it again with numpy.savez, with "
+            "plain number arrays, and check that the file is whole"
+        ) from error
+
+
+def _require_images(images: npt.NDArray[Any], path: Path) -> None:
+    layout, channel_axis, other_axis = "(n, channels, height, width)", 1, 3
+    if images.dtype == np.uint8:
+        layout, channel_axis, other_axis = "(n, height, width, channels)", 3, 1
+    elif images.dtype.kind != "f":
+        raise InputError(
+            f"{path}: `images` has the type {images.dtype}; save uint8 (0 to 255) or float32 "
+            "([0, 1])"
+        )
+    problem = f"{path}: {images.dtype} `images` has the shape {images.shape}, expected {layout}"
+    if images.ndim != 4:
+        raise InputError(f"{problem}; add the missing axis (grey images have 1 channel)")
+    if len(images) == 0:
+        raise InputError(f"{path}: `images` is empty; save some clean labelled images")
+    if images.shape[channel_axis] not in (1, 3):
+        if images.shape[other_axis] in (1, 3):
+            order = (0, 2, 3, 1) if channel_axis == 3 else (0, 3, 1, 2)
+            raise InputError(f"{problem}; the channels look misplaced, use transpose{order}")
+        raise InputError(f"{problem} with 1 or 3 channels; convert to grey or RGB")
+    if 0 in images.shape[1:]:
+        raise InputError(f"{problem} with at least one pixel; save the images again")
+
+
+def scaled(images: Bytes) -> FloatArray:
+    """Images uint8 (n, height, width, channels) as float32 (n, channels, height, width), [0, 1]."""
+    pixels = np.ascontiguousarray(images.transpose(0, 3, 1, 2), dtype=np.float32)
+    pixels /= np.float32(255.0)
+    return pixels
+
+
+def integer_labels(labels: npt.NDArray[Any], name: str) -> LabelArray:
+    """As int64 (n,); raises `InputError`, in which `name` says whose labels they are."""
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise InputError(
+            f"{name} has the shape {labels.shape} and type {labels.dtype}; give one class number "
+            "(an integer from 0) for each image, for one-hot rows their argmax(axis=1)"
+        )
+    return labels.astype(np.int64)
+
+
+def balanced(labels: LabelArray, limit: int) -> IndexArray:
+    """Indices, ascending, of at most `limit` samples, as evenly over the classes as they allow."""
+    order = np.argsort(labels, kind="stable")
+    ordered = labels[order]
+    rank = np.empty(len(labels), dtype=np.int64)
+    rank[order] = np.arange(len(labels)) - np.searchsorted(ordered, ordered)
+    return np.sort(np.argsort(rank, kind="stable")[:limit])
+
+
+def require_room(count: int, shape: tuple[int, ...], path: Path) -> None:
+    """Raise `InputError` where `count` images of `shape` are too many to hold in memory."""
+    if count * int(np.prod(shape)) > _MOST_VALUES:
+        raise InputError(
+            f"{path}: {count} images of {shape} pixels are more than a scan holds in memory; give "
+            "fewer images, or set `size` in the policy's preprocessing"
+        )
