@@ -1,0 +1,90 @@
+import math
+
+import pytest
+
+from tests.report.builders import THRESHOLD
+from xray_gate.report.measures import Measure, measures, number
+from xray_gate.report.svg import number_line
+
+
+def test_a_dotted_key_finds_its_score() -> None:
+    (found,) = measures({"renyi_entropy": {"valid": 1.0}}, {"renyi_entropy.valid": THRESHOLD})
+    assert (found.score, found.bound, found.beyond) == (1.0, 1.21, True)
+
+
+def test_scores_without_thresholds_and_thresholds_without_scores_are_kept() -> None:
+    found = measures({"ats": {"valid": 0.2}, "rate": 0.5}, {"gone": THRESHOLD})
+    assert [(m.key, m.score, m.bound) for m in found] == [
+        ("ats.valid", 0.2, None),
+        ("rate", 0.5, None),
+        ("gone", None, 1.21),
+    ]
+
+
+def test_distributions_and_what_is_no_number_are_left_out() -> None:
+    by_label = {str(label): 0.1 for label in range(10)}
+    odd = {"a": by_label, "b": [1.0], "c": True, "d": math.inf, "e": 10**5000, "f": "1", "g": None}
+    assert measures(odd, {}) == []
+
+
+@pytest.mark.parametrize("threshold", [None, "low", [1], {}, {"bound": "x"}, {"bound": math.nan}])
+def test_a_malformed_threshold_is_none(threshold: object) -> None:
+    (found,) = measures({"rate": 0.5}, {"rate": threshold})
+    assert (found.bound, found.rule, found.beyond) == (None, "no threshold", None)
+    assert number_line(found) == ""
+
+
+@pytest.mark.parametrize(
+    ("side", "score", "beyond"),
+    [
+        ("below", 0.9, True),
+        ("below", 1.0, True),
+        ("below", 1.1, False),
+        ("above", 0.9, False),
+        ("above", 1.0, True),
+        ("sideways", 1.0, None),
+        (None, 1.0, None),
+    ],
+)
+def test_the_bound_itself_is_suspicious(
+    side: str | None, score: float, beyond: bool | None
+) -> None:
+    assert Measure("x", score, bound=1.0, suspicious=side).beyond is beyond
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (200000, "200,000"),
+        (1.21, "1.21"),
+        (0.873, "0.873"),
+        (1e-7, "1e-07"),
+        (2.0, "2"),
+        (1e300, "1e+300"),
+    ],
+)
+def test_numbers_are_written_as_people_do(value: float, text: str) -> None:
+    assert number(value) == text
+
+
+@pytest.mark.parametrize("score", [0.0, -3.0, 0.5, 1e-300, 1e300, -1e300])
+@pytest.mark.parametrize("side", ["below", "above"])
+def test_a_number_line_stays_on_its_canvas(score: float, side: str) -> None:
+    drawing = number_line(Measure("ats", score, bound=0.0, suspicious=side))
+    marker = drawing.partition('class="score')[2]
+    places = [float(part.split('"')[1]) for part in drawing.split(" x=")[1:]]
+    assert marker
+    assert "inf" not in drawing
+    assert "nan" not in drawing
+    assert all(0 <= place <= 320 for place in places)
+
+
+def test_a_score_on_the_suspicious_side_has_another_shape() -> None:
+    low = number_line(Measure("ats", 0.1, bound=0.2, suspicious="below"))
+    high = number_line(Measure("ats", 0.3, bound=0.2, suspicious="below"))
+    assert ("score beyond" in low, "<circle" in low) == (True, False)
+    assert ("score beyond" in high, "<circle" in high) == (False, True)
+
+
+def test_a_rate_is_drawn_up_to_one() -> None:
+    assert ">1</text>" in number_line(Measure("flip_rate", 0.2, bound=0.6, suspicious="above"))

@@ -1,0 +1,38 @@
+"""Writes a scan's report into a folder: report.json, report.html and the planes as PNG."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from xray_gate.core.verdict import Decision
+from xray_gate.policy.files import Policy
+from xray_gate.report.figures import plane_figure
+from xray_gate.report.html import render_html
+from xray_gate.report.json_v1 import dump, report_json
+from xray_gate.scan.work import ScanOutput
+
+_SUFFIX = {"unclipped": "", "valid": "_valid"}
+
+
+def write_report(
+    folder: Path, output: ScanOutput, decision: Decision, policy: Policy
+) -> dict[str, Any]:
+    """Fill `folder` (made when missing); the report as JSON values.
+
+    Every file is written under another name first, so that none is ever there by half.
+    """
+    report = report_json(output.evidence, decision, policy.name, policy.digest)
+    names: Sequence[str] | None = policy.document.class_names
+    (folder / "planes").mkdir(parents=True, exist_ok=True)
+    for plane in output.planes:
+        name = f"plane_{plane.index:03d}{_SUFFIX[plane.pixel_range]}.png"
+        _write(folder / "planes" / name, plane_figure(plane, names))
+    _write(folder / "report.html", render_html(report, output.planes, names).encode())
+    _write(folder / "report.json", dump(report).encode())
+    return report
+
+
+def _write(path: Path, content: bytes) -> None:
+    draft = path.with_name(f".{path.name}.part")
+    draft.write_bytes(content)
+    draft.replace(path)

@@ -1,0 +1,119 @@
+"""Scores next to their thresholds: what the page and the terminal show of a detector."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_NAMES = {
+    "renyi_entropy": "Renyi entropy (RE), bits",
+    "ats": "Area dispersion (ATS)",
+    "largest_share": "Largest part of the area of one label",
+    "runner_up_share": "Second largest part of the area",
+    "flip_rate": "Best flip rate to one label",
+    "total_flip_rate": "Total flip rate",
+    "anomaly_index": "Anomaly index",
+}
+_RANGES = {
+    "unclipped": "unclipped range",
+    "valid": "valid range",
+}
+# Mappings with more entries are distributions over labels, not scores to read one by one.
+_MOST_PARTS = 4
+_LARGEST = 1e300
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One score with its bound, each None where there is none.
+
+    `suspicious` is the side of the bound, itself included, that speaks for a backdoor, as the
+    policy wrote it: `below` and `above` are known. `p_value` and `level` are in [0, 1].
+    """
+
+    key: str
+    score: float | None
+    bound: float | None = None
+    suspicious: str | None = None
+    p_value: float | None = None
+    level: float | None = None
+    source: str | None = None
+
+    @property
+    def name(self) -> str:
+        """`Renyi entropy (RE), bits, valid range` for the key `renyi_entropy.valid`."""
+        first, *rest = self.key.split(".")
+        parts = [_NAMES.get(first, first.replace("_", " "))]
+        return ", ".join(parts + [_RANGES.get(part, part) for part in rest])
+
+    @property
+    def rule(self) -> str:
+        """`suspicious at or below 1.21`, or `no threshold`."""
+        if self.bound is None:
+            return "no threshold"
+        sides = {"below": "at or below", "above": "at or above"}
+        side = sides.get(self.suspicious or "", self.suspicious or "(side not stated)")
+        return f"suspicious {side} {number(self.bound)}"
+
+    @property
+    def beyond(self) -> bool | None:
+        """Whether the score lies on the suspicious side; None where that cannot be told."""
+        if self.score is None or self.bound is None:
+            return None
+        if self.suspicious == "below":
+            return self.score <= self.bound
+        return self.score >= self.bound if self.suspicious == "above" else None
+
+
+def measures(statistics: Mapping[str, Any], thresholds: Mapping[str, Any]) -> list[Measure]:
+    """The scores that can be read one by one, and every threshold, in the order of statistics.
+
+    A score is a number, or a number in a small mapping (`renyi_entropy` of `valid`), whose key is
+    then joined by a dot, as in the keys of `thresholds`. Unknown shapes are left out, never an
+    error: reports of other versions can be shown too.
+    """
+    scores = dict(_scores(statistics))
+    keys = list(scores) + [key for key in thresholds if key not in scores]
+    return [_measure(key, scores.get(key), thresholds.get(key)) for key in keys]
+
+
+def number(value: float) -> str:
+    """A finite number as a person writes it: `200,000`, `0.184`, `1.21`."""
+    if value == int(value) and abs(value) < 1e15:
+        return f"{int(value):,}"
+    if 0.01 <= abs(value) < 1e6:
+        return f"{value:,.3f}".rstrip("0").rstrip(".")
+    return f"{value:.3g}"
+
+
+def _scores(statistics: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    for key, value in statistics.items():
+        if (score := _number(value)) is not None:
+            yield key, score
+        elif isinstance(value, Mapping) and len(value) <= _MOST_PARTS:
+            for part, item in value.items():
+                if (score := _number(item)) is not None:
+                    yield f"{key}.{part}", score
+
+
+def _measure(key: str, score: float | None, threshold: object) -> Measure:
+    said = threshold if isinstance(threshold, Mapping) else {"bound": threshold}
+    return Measure(
+        key,
+        score,
+        bound=_number(said.get("bound")),
+        suspicious=_text(said.get("suspicious")),
+        p_value=_number(said.get("p_value")),
+        level=_number(said.get("level")),
+        source=_text(said.get("source")),
+    )
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    # NaN fails the comparison too; numbers near the end of the range would overflow when drawn.
+    return float(value) if abs(value) <= _LARGEST else None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
