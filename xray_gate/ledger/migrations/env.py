@@ -1,0 +1,15 @@
+"""Run by Alembic: the connection, already locked, comes from `ledger.schema`."""
+
+from alembic import context
+
+from xray_gate.ledger.tables import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    version_table="xray_gate_alembic_version",
+    # The caller holds the lock and ends the transaction.
+    transactional_ddl=True,
+    transaction_per_migration=False,
+)
+context.run_migrations()

@@ -1,0 +1,30 @@
+"""A registration and its newest verdict, as a person asks for them."""
+
+from typing import Any
+
+from sqlalchemy import Connection
+
+from xray_gate.ledger.ledger import Ledger
+from xray_gate.scan.work import Registration
+
+
+def status_row(
+    ledger: Ledger, connection: Connection, registration: Registration
+) -> dict[str, Any]:
+    """State, newest verdict, reasons and report of a registration, as JSON values."""
+    verdicts = ledger.verdicts(connection, registration)
+    newest = verdicts[0] if verdicts else None
+    return {
+        "workspace": registration.key.workspace,
+        "name": registration.key.name,
+        "version": registration.key.version,
+        "state": registration.state.value,
+        "attempts": registration.attempts,
+        "verdict": newest and newest.verdict,
+        "reasons": newest.reasons if newest else [],
+        "policy": newest and newest.policy_name,
+        "policy_digest": newest and newest.policy_digest,
+        "digest": newest and newest.digest,
+        "scan_id": newest and newest.scan_id,
+        "run_id": newest and newest.run_id,
+    }

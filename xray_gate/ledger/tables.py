@@ -1,0 +1,85 @@
+"""The ledger's tables, beside MLflow's own in the registry's database.
+
+`scans` and `verdicts` only grow. `registrations` is the work queue; `policy_sets` and `runners`
+are what server and runners tell each other. Times are seconds since the epoch.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+# SQLite counts rows up by itself only for INTEGER primary keys.
+_Id = BigInteger().with_variant(Integer, "sqlite")
+
+registrations = Table(
+    "xray_gate_registrations",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("workspace", String(63), nullable=False),
+    Column("name", String(256), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("location", String(500), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("lease_owner", String(100), nullable=True),
+    Column("lease_until", Float, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("scan_id", String(36), nullable=True),
+    Index("xray_gate_registrations_version", "workspace", "name", "version"),
+    Index("xray_gate_registrations_queue", "state", "lease_until"),
+)
+
+scans = Table(
+    "xray_gate_scans",
+    metadata,
+    Column("scan_id", String(36), primary_key=True),
+    Column("digest", String(80), nullable=False, index=True),
+    Column("evidence", Text, nullable=False),
+    Column("run_id", String(32), nullable=True),
+    Column("created_at", Float, nullable=False),
+)
+
+verdicts = Table(
+    "xray_gate_verdicts",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column(
+        "registration_id",
+        ForeignKey("xray_gate_registrations.id"),
+        nullable=False,
+        index=True,
+    ),
+    Column("scan_id", String(36), nullable=True),
+    Column("verdict", String(20), nullable=False),
+    Column("admits", Integer, nullable=False),
+    Column("reasons", Text, nullable=False),
+    Column("policy_name", String(100), nullable=False),
+    Column("policy_digest", String(80), nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+
+policy_sets = Table(
+    "xray_gate_policy_sets",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("digest", String(80), nullable=False),
+    Column("policies", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+
+runners = Table(
+    "xray_gate_runners",
+    metadata,
+    Column("owner", String(100), primary_key=True),
+    Column("last_seen", Float, nullable=False),
+)

@@ -1,0 +1,142 @@
+"""Who may be promoted: the ledger's evidence under the server's current policy."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from sqlalchemy import Connection
+
+from xray_gate.core.errors import XrayGateError
+from xray_gate.core.evidence import Evidence
+from xray_gate.core.verdict import Decision
+from xray_gate.policy.decision import decide
+from xray_gate.policy.files import Policy, PolicySet
+from xray_gate.registry.refusal import refusal
+from xray_gate.scan.work import Registration, VersionKey, VersionState
+
+_logger = logging.getLogger(__name__)
+
+
+class LedgerPort(Protocol):
+    """What the gate reads from the ledger and writes to it, in the caller's transaction."""
+
+    def register(self, connection: Connection, key: VersionKey, location: str, now: float) -> int:
+        """Write down a waiting version; its id."""
+        ...
+
+    def current(
+        self, connection: Connection, key: VersionKey, *, lock: bool = False
+    ) -> Registration | None:
+        """The newest registration of a version."""
+        ...
+
+    def close(self, connection: Connection, key: VersionKey) -> None:
+        """Nothing is admitted by this version any more."""
+        ...
+
+    def rename(self, connection: Connection, key: VersionKey, new_name: str) -> None:
+        """Follow a registered model's new name."""
+        ...
+
+    def set_state(
+        self, connection: Connection, registration_id: int, state: VersionState, scan_id: str | None
+    ) -> None:
+        """Decide a version at its registration."""
+        ...
+
+    def record_verdict(
+        self,
+        connection: Connection,
+        registration_id: int,
+        decision: Decision,
+        policy: tuple[str, str],
+        scan_id: str | None,
+        now: float,
+    ) -> None:
+        """Keep a verdict."""
+        ...
+
+    def evidence_of(self, connection: Connection, registration: Registration) -> Evidence | None:
+        """What the registration's state rests on."""
+        ...
+
+    def remember_policies(self, connection: Connection, policies: PolicySet, now: float) -> None:
+        """Write down the server's policies."""
+        ...
+
+    def last_runner(self, connection: Connection) -> float | None:
+        """When a runner was last seen."""
+        ...
+
+
+@dataclass(frozen=True)
+class Admission:
+    """An answer to 'may this version be promoted?'; `why_not` is None for yes."""
+
+    why_not: str | None
+    evidence: Evidence | None = None
+    decision: Decision | None = None
+
+
+class Admissions:
+    """Asks ledger and policy. Every error, whatever it is, is a no."""
+
+    def __init__(self, ledger: LedgerPort, policies: Callable[[], PolicySet]) -> None:
+        self._ledger = ledger
+        self._policies = policies
+
+    def policy_for(self, registered_model: str) -> Policy:
+        """The one policy for a name; refuses where there is none, or where it cannot be read."""
+        try:
+            policy = self._policies().match(registered_model)
+        except XrayGateError as error:
+            _logger.exception("the gate's policies cannot be used")
+            raise refusal(
+                f"the server's policies cannot be used, so nothing is admitted: {error}"
+            ) from error
+        if policy is None:
+            raise refusal(
+                f"no policy matches the registered model {registered_model!r}; "
+                "ask the platform team to add it to match.registered_models of a policy"
+            )
+        return policy
+
+    def remember(self, connection: Connection, now: float) -> None:
+        """Write the policies down for the runners; broken ones are left for `policy_for` to say."""
+        try:
+            self._ledger.remember_policies(connection, self._policies(), now)
+        except XrayGateError:
+            _logger.exception("the gate's policies cannot be used")
+
+    def of(
+        self, connection: Connection, key: VersionKey, location: str | None, policy: Policy
+    ) -> Admission:
+        """Whether the version's bytes are admitted under `policy`.
+
+        Locks the registration, so that the answer still holds when the caller commits.
+        """
+        registration = self._ledger.current(connection, key, lock=True)
+        if registration is None:
+            return Admission(
+                "it was registered before the gate and never scanned; register it again"
+            )
+        if registration.state is VersionState.WAITING:
+            return Admission("it waits for a scan; try again when its status is READY")
+        if registration.state is VersionState.DELETED:
+            return Admission("it was deleted; register it again")
+        if location != registration.location:
+            return Admission("its files are not at the place that was scanned; register it again")
+        evidence = self._ledger.evidence_of(connection, registration)
+        if evidence is None:
+            return Admission("there is no evidence for it; register it again")
+        decision = decide(policy, evidence)
+        if not decision.admits:
+            reasons = "; ".join(decision.reasons)
+            return Admission(
+                f"the verdict under policy {policy.name} is {decision.verdict}: {reasons}. "
+                f"See `xray-gate status {key.name}/{key.version}` and the report linked there",
+                evidence,
+                decision,
+            )
+        return Admission(None, evidence, decision)

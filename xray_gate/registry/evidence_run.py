@@ -1,0 +1,90 @@
+"""Logs a scan to an MLflow run: scores, parameters, planes, report.json and report.html."""
+
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from xray_gate.core.evidence import DetectorEvidence, RunState
+from xray_gate.core.verdict import Decision
+from xray_gate.policy.files import Policy
+from xray_gate.scan.work import ScanOutput, VersionKey
+
+EXPERIMENT = "xray-gate"
+_SUFFIX = {"unclipped": "", "valid": "_valid"}
+
+ReportWriter = Callable[[Path, ScanOutput, Decision, Policy], object]
+
+
+class EvidenceRuns:
+    """An `EvidenceSink` over MLflow tracking. `write_report` fills a folder with the report."""
+
+    def __init__(self, tracking_uri: str, write_report: ReportWriter) -> None:
+        self._client = MlflowClient(tracking_uri=tracking_uri)
+        self._write_report = write_report
+
+    def __call__(
+        self, key: VersionKey, output: ScanOutput, decision: Decision, policy: Policy
+    ) -> str:
+        """Log one scan as a finished run; its id. Raises what MLflow raises."""
+        run = self._client.create_run(
+            self._experiment(),
+            run_name=f"{key.name} version {key.version}",
+            tags={
+                "xray_gate.version": str(key),
+                "xray_gate.verdict": decision.verdict,
+                "xray_gate.policy": policy.name,
+                "xray_gate.digest": output.evidence.model.digest,
+            },
+        )
+        run_id = str(run.info.run_id)
+        try:
+            self._log(run_id, output, decision, policy)
+        except BaseException:
+            self._client.set_terminated(run_id, status="FAILED")
+            raise
+        self._client.set_terminated(run_id)
+        return run_id
+
+    def _experiment(self) -> str:
+        found = self._client.get_experiment_by_name(EXPERIMENT)
+        if found is not None:
+            return str(found.experiment_id)
+        try:
+            return str(self._client.create_experiment(EXPERIMENT))
+        except MlflowException:
+            # Another runner was quicker.
+            created = self._client.get_experiment_by_name(EXPERIMENT)
+            if created is None:
+                raise
+            return str(created.experiment_id)
+
+    def _log(self, run_id: str, output: ScanOutput, decision: Decision, policy: Policy) -> None:
+        evidence = output.evidence
+        self._client.log_param(run_id, "model", evidence.model.ref)
+        self._client.log_param(run_id, "seed", evidence.seed)
+        if evidence.probes is not None:
+            self._client.log_metric(run_id, "probe_accuracy", evidence.probes.accuracy)
+        for detector in evidence.detectors:
+            self._log_detector(run_id, detector)
+        with TemporaryDirectory(prefix="xray-gate-report-") as folder:
+            self._write_report(Path(folder), output, decision, policy)
+            self._client.log_artifacts(run_id, folder)
+
+    def _log_detector(self, run_id: str, detector: DetectorEvidence) -> None:
+        if detector.state is RunState.SKIPPED:
+            return
+        for name, value in detector.parameters.items():
+            self._client.log_param(run_id, f"{detector.name}.{name}", value)
+        self._client.log_metric(run_id, f"{detector.name}.queries", detector.queries)
+        self._client.log_metric(run_id, f"{detector.name}.seconds", detector.seconds)
+        for statistic in ("renyi_entropy", "ats", "largest_share"):
+            for pixel_range, score in _by_range(detector.statistics.get(statistic)).items():
+                self._client.log_metric(run_id, statistic + _SUFFIX[pixel_range], score)
+
+
+def _by_range(value: Any) -> dict[str, float]:
+    return {r: float(value[r]) for r in _SUFFIX if r in value} if isinstance(value, dict) else {}

@@ -1,0 +1,175 @@
+"""MLflow's SQL registry store with a gate in it.
+
+Writes are checked by `session_guard`; here are the reads that lead to a model's files, and the
+short wait that lets a quick verdict arrive with the answer to the registration itself.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.entities.model_registry.model_version_stages import ALL_STAGES, get_canonical_stage
+from mlflow.exceptions import MlflowException
+from mlflow.store.model_registry.dbmodels.models import SqlModelVersion
+from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
+from mlflow.store.model_registry.sqlalchemy_workspace_store import WorkspaceAwareSqlAlchemyStore
+from sqlalchemy.orm import Session
+
+from xray_gate.policy.files import PolicySet
+from xray_gate.registry.admission import Admissions, LedgerPort
+from xray_gate.registry.refusal import refusal, status_text
+from xray_gate.registry.session_guard import SessionGuard, is_prompt, is_reserved_tag
+from xray_gate.scan.work import VersionKey, VersionState
+
+_POLL_SECONDS = 0.1
+_SILENCE_SECONDS = 90.0
+# MLflow looks the source of a copy up through the store's own guarded read. The guard decides on
+# the copy itself, with a better message, so that one look-up is let through.
+_copying: ContextVar[bool] = ContextVar("xray_gate_copying", default=False)
+
+
+@dataclass(frozen=True)
+class GateParts:
+    """What a gated store is made of. `wait_seconds` bounds the wait inside a registration."""
+
+    ledger: LedgerPort
+    policies: Callable[[], PolicySet]
+    clock: Callable[[], float] = time.time
+    wait_seconds: float = 2.0
+
+
+class _Gate(SqlAlchemyStore):  # type: ignore[misc]
+    ManagedSessionMaker: Any
+
+    def __init__(self, db_uri: str, parts: GateParts) -> None:
+        super().__init__(db_uri)
+        self._ledger = parts.ledger
+        self._clock = parts.clock
+        self._wait_seconds = parts.wait_seconds
+        self._admissions = Admissions(parts.ledger, parts.policies)
+        self._guard = SessionGuard(parts.ledger, self._admissions, parts.clock)
+        self._make_session: Any = self.ManagedSessionMaker
+        self.ManagedSessionMaker = self._watched_session
+        with self.ManagedSessionMaker(read_only=False) as session:
+            self._admissions.remember(session.connection(), self._clock())
+
+    @contextmanager
+    def _watched_session(self, read_only: bool = True) -> Iterator[Session]:
+        with self._make_session(read_only=read_only) as session:
+            self._guard.watch(session)
+            yield session
+
+    def create_model_version(self, name: str, source: str, *args: Any, **kwargs: Any) -> Any:
+        """Register a version: waiting for its verdict from the first instant."""
+        if str(source).lower().startswith("models:") and kwargs.get("tags"):
+            # MLflow's copy carries all tags over; the gate's own belong to the original.
+            kwargs["tags"] = [tag for tag in kwargs["tags"] if not is_reserved_tag(tag.key)]
+        token = _copying.set(True)
+        try:
+            created = super().create_model_version(name, source, *args, **kwargs)
+        finally:
+            _copying.reset(token)
+        return self._after_a_moment(created)
+
+    def _after_a_moment(self, created: ModelVersion) -> ModelVersion:
+        deadline = time.monotonic() + self._wait_seconds
+        current = created
+        while current.status == "PENDING_REGISTRATION" and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+            current = super().get_model_version(created.name, created.version)
+        return self._with_notice(current)
+
+    def get_model_version(self, name: str, version: Any) -> Any:
+        """As MLflow's, and says when nobody is there to scan a waiting version."""
+        return self._with_notice(super().get_model_version(name, version))
+
+    def _with_notice(self, version: ModelVersion) -> ModelVersion:
+        if version.status != "PENDING_REGISTRATION":
+            return version
+        with self.ManagedSessionMaker() as session:
+            seen = self._ledger.last_runner(session.connection())
+        silence = None if seen is None else self._clock() - seen
+        if silence is None or silence > _SILENCE_SECONDS:
+            ago = "yet" if silence is None else f"for {silence / 60:.0f} min"
+            version._status_message = status_text(
+                f"waiting for a scan, but no runner has been seen {ago}.",
+                "Ask the platform team to start `xray-gate runner`.",
+            )
+        return version
+
+    def get_model_version_download_uri(self, name: str, version: Any) -> Any:
+        """Where the files are; refused for a version without an admitting verdict."""
+        if not _copying.get():
+            with self.ManagedSessionMaker(read_only=False) as session:
+                row = self._get_sql_model_version(session, name, version)
+                why_not = self._why_unreadable(session, row)
+            if why_not is not None:
+                raise refusal(f"{name}/{version} cannot be read: {why_not}")
+        return super().get_model_version_download_uri(name, version)
+
+    def _why_unreadable(self, session: Session, row: SqlModelVersion) -> str | None:
+        connection = session.connection()
+        if is_prompt(connection, row.workspace, row.name, row.source):
+            return None
+        key = VersionKey(row.workspace, row.name, int(row.version))
+        registration = self._ledger.current(connection, key)
+        if registration is not None and registration.state is VersionState.ADMITTED:
+            return None
+        try:
+            if self._admissions.policy_for(row.name).document.unsafe_allow_unscanned_reads:
+                return None
+        except MlflowException as denied:
+            return str(denied.message).removeprefix("xray-gate: ")
+        if registration is None:
+            return "it was registered before the gate and never scanned; register it again"
+        if registration.state is VersionState.WAITING:
+            return "it waits for a scan; try again when its status is READY"
+        return f"{row.status_message or 'it was refused'}".removeprefix("xray-gate: ")
+
+    def get_latest_versions(self, name: str, stages: Any = None) -> Any:
+        """The newest readable version of each stage, so that `latest` is one that was admitted."""
+        wanted = {get_canonical_stage(stage) for stage in stages or ALL_STAGES}
+        newest: dict[str, Any] = {}
+        with self.ManagedSessionMaker(read_only=False) as session:
+            self._get_registered_model(session, name)
+            rows = (
+                self._get_query(session, SqlModelVersion)
+                .filter(SqlModelVersion.name == name, SqlModelVersion.current_stage.in_(wanted))
+                .order_by(SqlModelVersion.version.desc())
+            )
+            for row in rows:
+                stage = row.current_stage
+                if stage not in newest and self._why_unreadable(session, row) is None:
+                    newest[stage] = self._populate_model_version_aliases(
+                        session, name, row.to_mlflow_entity()
+                    )
+                if len(newest) == len(wanted):
+                    break
+            return list(newest.values())
+
+    def delete_model_version_tag(self, name: str, version: Any, key: str) -> Any:
+        """As MLflow's, but the gate's own tags stay."""
+        _keep_reserved(key)
+        return super().delete_model_version_tag(name, version, key)
+
+    def delete_registered_model_tag(self, name: str, key: str) -> Any:
+        """As MLflow's, but the gate's own tags stay."""
+        _keep_reserved(key)
+        return super().delete_registered_model_tag(name, key)
+
+
+def _keep_reserved(key: str) -> None:
+    if is_reserved_tag(key):
+        raise refusal(f"the tag {key!r} is the gate's own and cannot be deleted by a client")
+
+
+class GatedStore(_Gate):
+    """The gate for a server without workspaces."""
+
+
+class WorkspaceGatedStore(_Gate, WorkspaceAwareSqlAlchemyStore):  # type: ignore[misc]
+    """The gate for a server with MLflow's workspaces."""

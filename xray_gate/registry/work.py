@@ -1,0 +1,212 @@
+"""The runner's side of the registry: leases, and a verdict together with the status it causes."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from mlflow.exceptions import MlflowException
+from mlflow.store.model_registry.dbmodels.models import SqlModelVersion, SqlModelVersionTag
+from sqlalchemy import Connection, delete, insert, update
+
+from xray_gate.core.errors import XrayGateError
+from xray_gate.core.evidence import Evidence
+from xray_gate.core.verdict import Decision, DetectorJudgement, Enforcement, Verdict
+from xray_gate.policy.files import Policy, PolicySet
+from xray_gate.registry.refusal import status_text
+from xray_gate.scan.work import Lease, VersionKey, VersionState
+
+
+class LeasePort(Protocol):
+    """What the runner's side reads from the ledger and writes to it."""
+
+    def claim(self, connection: Connection, owner: str, now: float, seconds: float) -> Lease | None:
+        """Lease the oldest waiting registration."""
+        ...
+
+    def renew(self, connection: Connection, lease: Lease, now: float, seconds: float) -> None:
+        """Prolong a lease."""
+        ...
+
+    def settle(
+        self, connection: Connection, lease: Lease, state: VersionState, scan_id: str | None
+    ) -> VersionKey:
+        """End a lease; the version's key as it is now."""
+        ...
+
+    def record_scan(
+        self, connection: Connection, evidence: Evidence, run_id: str | None, now: float
+    ) -> None:
+        """Keep the evidence."""
+        ...
+
+    def record_verdict(
+        self,
+        connection: Connection,
+        registration_id: int,
+        decision: Decision,
+        policy: tuple[str, str],
+        scan_id: str | None,
+        now: float,
+    ) -> None:
+        """Keep the verdict."""
+        ...
+
+    def server_policies(self, connection: Connection) -> PolicySet:
+        """The server's policies."""
+        ...
+
+    def runner_seen(self, connection: Connection, owner: str, now: float) -> None:
+        """Note that a runner is alive."""
+        ...
+
+
+class RegistryWork:
+    """A `WorkQueue` on a registry's database.
+
+    `make_session` is the registry store's own session maker; `owner` names this runner;
+    `lease_seconds` is how long a runner may be silent before its work is given to another.
+    """
+
+    def __init__(
+        self,
+        make_session: Callable[..., Any],
+        ledger: LeasePort,
+        owner: str,
+        lease_seconds: float = 60.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._make_session = make_session
+        self._ledger = ledger
+        self._owner = owner
+        self._lease_seconds = lease_seconds
+        self._clock = clock
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        try:
+            with self._make_session(read_only=False) as session:
+                yield session.connection()
+        except MlflowException as error:
+            # MLflow's session wraps whatever is raised inside it; our own errors come out as such.
+            if isinstance(error.__cause__, XrayGateError):
+                raise error.__cause__ from None
+            raise
+
+    def heartbeat(self) -> None:
+        """Say that this runner is alive."""
+        with self._transaction() as connection:
+            self._ledger.runner_seen(connection, self._owner, self._clock())
+
+    def claim(self) -> Lease | None:
+        """Take the oldest waiting version that nobody holds."""
+        with self._transaction() as connection:
+            return self._ledger.claim(connection, self._owner, self._clock(), self._lease_seconds)
+
+    def renew(self, lease: Lease) -> None:
+        """Prolong a lease; raises `LeaseLost`."""
+        with self._transaction() as connection:
+            now = self._clock()
+            self._ledger.renew(connection, lease, now, self._lease_seconds)
+            self._ledger.runner_seen(connection, self._owner, now)
+
+    def policy_for(self, lease: Lease) -> Policy | None:
+        """The server's policy for the version, or None; raises `PolicyError`."""
+        with self._transaction() as connection:
+            policies = self._ledger.server_policies(connection)
+        return policies.match(lease.registration.key.name)
+
+    def finish(
+        self,
+        lease: Lease,
+        evidence: Evidence,
+        decision: Decision,
+        policy: Policy,
+        run_id: str | None,
+    ) -> None:
+        """Record evidence, verdict and status in one transaction; raises `LeaseLost`."""
+        state = VersionState.ADMITTED if decision.admits else VersionState.REFUSED
+        now = self._clock()
+        with self._transaction() as connection:
+            # First the lease: nothing is written by a runner that was too slow.
+            key = self._ledger.settle(connection, lease, state, evidence.scan_id)
+            self._ledger.record_scan(connection, evidence, run_id, now)
+            self._record(
+                connection, lease, decision, (policy.name, policy.digest), evidence.scan_id
+            )
+            _set_status(connection, key, decision.admits, _status_message(key, decision, run_id))
+            _mirror_tags(
+                connection,
+                key,
+                {
+                    "xray_gate.verdict": decision.verdict,
+                    "xray_gate.policy": policy.name,
+                    "xray_gate.digest": evidence.model.digest,
+                    "xray_gate.scan_run_id": run_id or "",
+                },
+            )
+
+    def refuse(self, lease: Lease, reason: str) -> None:
+        """Record that the version cannot be scanned at all; raises `LeaseLost`."""
+        decision = Decision(
+            Verdict.UNDECIDED, (reason,), tuple[DetectorJudgement, ...](), Enforcement.ENFORCE
+        )
+        with self._transaction() as connection:
+            key = self._ledger.settle(connection, lease, VersionState.REFUSED, None)
+            self._record(connection, lease, decision, ("none", ""), None)
+            _set_status(connection, key, False, _status_message(key, decision, None))
+            _mirror_tags(connection, key, {"xray_gate.verdict": decision.verdict})
+
+    def _record(
+        self,
+        connection: Connection,
+        lease: Lease,
+        decision: Decision,
+        policy: tuple[str, str],
+        scan_id: str | None,
+    ) -> None:
+        self._ledger.record_verdict(
+            connection, lease.registration.id, decision, policy, scan_id, self._clock()
+        )
+
+
+def _status_message(key: VersionKey, decision: Decision, run_id: str | None) -> str:
+    words = {
+        Verdict.PASSED: "passed.",
+        Verdict.FAILED: f"suspected backdoor. {'; '.join(decision.reasons)}.",
+        Verdict.UNDECIDED: f"could not be decided. {'; '.join(decision.reasons)}.",
+    }
+    admitted = "" if decision.enforcement is Enforcement.ENFORCE else f" [{decision.enforcement}]"
+    step = (
+        ""
+        if decision.verdict is Verdict.PASSED
+        else f"Next: xray-gate status {key.name}/{key.version}"
+    )
+    report = f" Report: MLflow run {run_id}." if run_id else ""
+    return status_text(f"{words[decision.verdict]}{admitted}", f"{report} {step}".strip())
+
+
+def _set_status(connection: Connection, key: VersionKey, ready: bool, message: str) -> None:
+    table = SqlModelVersion.__table__
+    connection.execute(
+        update(table)
+        .where(
+            table.c.workspace == key.workspace,
+            table.c.name == key.name,
+            table.c.version == key.version,
+        )
+        .values(
+            status="READY" if ready else "FAILED_REGISTRATION",
+            status_message=message,
+        )
+    )
+
+
+def _mirror_tags(connection: Connection, key: VersionKey, tags: dict[str, str]) -> None:
+    table = SqlModelVersionTag.__table__
+    for tag, value in tags.items():
+        same = {"workspace": key.workspace, "name": key.name, "version": key.version, "key": tag}
+        connection.execute(
+            delete(table).where(*(table.c[column] == wanted for column, wanted in same.items()))
+        )
+        connection.execute(insert(table).values(**same, value=value))

@@ -1,0 +1,179 @@
+"""The runner: claims a waiting version, scans it, writes down what it found, and again.
+
+Nothing is lost when a runner dies: its lease runs out, and another one scans the version again.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from xray_gate.core.errors import LeaseLost, PolicyError, XrayGateError
+from xray_gate.core.evidence import Evidence, ModelFacts
+from xray_gate.core.verdict import Decision
+from xray_gate.policy.decision import decide
+from xray_gate.policy.files import Policy, PolicySet
+from xray_gate.scan.work import (
+    ArtifactFetcher,
+    EvidenceSink,
+    Lease,
+    Scanner,
+    ScanOutput,
+    WorkQueue,
+)
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunnerParts:
+    """What a runner is made of.
+
+    `measuring` holds this runner's own policies, which say only what to measure; without them the
+    server's are used for that, too. `renew_seconds` must be well under the lease.
+    """
+
+    queue: WorkQueue
+    fetch: ArtifactFetcher
+    scan: Scanner
+    publish: EvidenceSink
+    measuring: PolicySet | None = None
+    renew_seconds: float = 15.0
+    max_attempts: int = 3
+    announce: Callable[[str], None] = lambda text: None
+
+
+class Runner:
+    """Works through the queue, one version at a time."""
+
+    def __init__(self, parts: RunnerParts) -> None:
+        self._parts = parts
+
+    def run_once(self) -> int:
+        """Scan everything that waits now; how many versions were settled."""
+        settled = 0
+        self._parts.queue.heartbeat()
+        while (lease := self._parts.queue.claim()) is not None:
+            settled += self._settle(lease)
+            self._parts.queue.heartbeat()
+        return settled
+
+    def run_forever(self, stop: threading.Event, pause_seconds: float = 1.0) -> None:
+        """Look for work until `stop` is set; a failing look is logged and tried again."""
+        while not stop.is_set():
+            try:
+                self.run_once()
+            except Exception:
+                # The database may be gone for a moment. Versions stay pending until it is back.
+                _logger.exception("the runner could not look for work; it tries again")
+                stop.wait(10 * pause_seconds)
+            stop.wait(pause_seconds)
+
+    def _settle(self, lease: Lease) -> bool:
+        key = lease.registration.key
+        self._parts.announce(f"{key}: scanning")
+        try:
+            with _renewed(self._parts.queue, lease, self._parts.renew_seconds):
+                outcome = self._scan_and_record(lease)
+        except LeaseLost as error:
+            self._parts.announce(str(error))
+            return False
+        self._parts.announce(f"{key}: {outcome}")
+        return True
+
+    def _scan_and_record(self, lease: Lease) -> str:
+        parts = self._parts
+        key = lease.registration.key
+        if lease.registration.attempts > parts.max_attempts:
+            reason = (
+                f"the scan was started {parts.max_attempts} times and never came to an end; look "
+                "at the runner's log, then register the version again"
+            )
+            parts.queue.refuse(lease, reason)
+            return reason
+        try:
+            policy = parts.queue.policy_for(lease)
+            measuring = self._measuring(policy, key.name)
+        except PolicyError as error:
+            parts.queue.refuse(lease, str(error))
+            return str(error)
+        if policy is None or measuring is None:
+            reason = f"no policy matches {key.name!r}; add it to match.registered_models of one"
+            parts.queue.refuse(lease, reason)
+            return reason
+        output = self._scan(lease, measuring)
+        decision = decide(policy, output.evidence)
+        run_id = self._publish(lease, output, decision, policy)
+        parts.queue.finish(lease, output.evidence, decision, policy, run_id)
+        return f"{decision.verdict} ({'; '.join(decision.reasons)})"
+
+    def _measuring(self, policy: Policy | None, name: str) -> Policy | None:
+        own = self._parts.measuring
+        return policy if own is None else own.match(name)
+
+    def _scan(self, lease: Lease, policy: Policy) -> ScanOutput:
+        ref = f"models:/{lease.registration.key}"
+        started = datetime.now(UTC)
+        try:
+            with self._parts.fetch(lease.registration.location) as path:
+                return self._parts.scan(path, ref, policy)
+        except XrayGateError as error:
+            reason = str(error)
+        except Exception as error:
+            _logger.exception("the scan of %s failed", ref)
+            reason = (
+                f"a bug of ours: {type(error).__name__}: {error}; please report it with the "
+                "runner's log"
+            )
+        return ScanOutput(_nothing_measured(lease, ref, started, reason))
+
+    def _publish(
+        self, lease: Lease, output: ScanOutput, decision: Decision, policy: Policy
+    ) -> str | None:
+        try:
+            return self._parts.publish(lease.registration.key, output, decision, policy)
+        except Exception:
+            # The verdict rests on the ledger. A tracking server that is down must not keep a
+            # version pending, and the missing link shows in `xray-gate status`.
+            _logger.exception("the report of %s could not be logged", lease.registration.key)
+            return None
+
+
+def _nothing_measured(lease: Lease, ref: str, started: datetime, reason: str) -> Evidence:
+    return Evidence(
+        # One scan id for each attempt, without a random number of its own.
+        scan_id=f"{lease.registration.id}-{lease.registration.attempts}",
+        started_at=started.isoformat(),
+        finished_at=datetime.now(UTC).isoformat(),
+        model=ModelFacts(ref, "unknown", "unknown", 0),
+        probes=None,
+        detectors=(),
+        seed=0,
+        obstacle=reason,
+    )
+
+
+@contextmanager
+def _renewed(queue: WorkQueue, lease: Lease, every_seconds: float) -> Iterator[None]:
+    """Keep a lease alive from a thread while the scan runs."""
+    done = threading.Event()
+
+    def renew() -> None:
+        while not done.wait(every_seconds):
+            try:
+                queue.renew(lease)
+            except LeaseLost:
+                # The scan finds out when it records its result: that is refused.
+                return
+            except Exception:
+                _logger.exception("the lease on %s could not be renewed", lease.registration.key)
+
+    thread = threading.Thread(target=renew, name="xray-gate-lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()

@@ -1,0 +1,53 @@
+"""The digest of a model: a hash over the name and content of every file."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from xray_gate.core.errors import InputError, ScanError
+
+# MLflow's download adds this file to a folder; it is no part of the model, and nothing is loaded
+# from it.
+_ADDED_BY_DOWNLOAD = "registered_model_meta"
+
+
+def model_digest(path: Path) -> str:
+    """`sha256:` and a hash over every file at `path` (a file or a folder).
+
+    A single file's name does not count, so that a copy has the same digest. Raises `InputError`
+    when there is nothing there, and `ScanError` for links, which could lead outside.
+    """
+    if path.is_symlink():
+        raise ScanError(f"{path.name}: is a symbolic link; give the file or folder itself")
+    if path.is_file():
+        return f"sha256:{_file_hash(path)}"
+    if not path.is_dir():
+        raise InputError(f"{path}: there is no such file or folder; check the path")
+    total = hashlib.sha256()
+    count = 0
+    for file in _files(path):
+        name = file.relative_to(path).as_posix()
+        if name == _ADDED_BY_DOWNLOAD:
+            continue
+        # The length keeps one name from running into the next.
+        total.update(f"{len(name.encode())}:{name}:{_file_hash(file)}\n".encode())
+        count += 1
+    if count == 0:
+        raise InputError(f"{path}: the folder is empty; give a model")
+    return f"sha256:{total.hexdigest()}"
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for entry in sorted(folder.rglob("*"), key=lambda item: item.relative_to(folder).as_posix()):
+        if entry.is_symlink():
+            raise ScanError(
+                f"{entry.relative_to(folder)}: a model must not hold symbolic links; "
+                "replace the link by the file"
+            )
+        if entry.is_file():
+            yield entry
+
+
+def _file_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,216 @@
+"""One scan: digest, open, check the answers, run the detectors, gather the evidence."""
+
+import platform
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xray_gate import __version__
+from xray_gate.core.errors import ScanError
+from xray_gate.core.evidence import (
+    DetectorEvidence,
+    Evidence,
+    ModelFacts,
+    ProbeFacts,
+    RunState,
+)
+from xray_gate.detectors.all_detectors import ALL_DETECTORS
+from xray_gate.detectors.interface import Detector, DetectorRun
+from xray_gate.detectors.model_xray import ModelXray, ModelXrayParameters
+from xray_gate.detectors.not_built import NotBuilt
+from xray_gate.policy.files import Policy
+from xray_gate.probing.answer_checks import CheckedOracle, check_answers, recheck
+from xray_gate.probing.oracle import LabelArray
+from xray_gate.probing.preprocessing import Preprocessing
+from xray_gate.probing.probe_set import ProbeSet
+from xray_gate.scan.digest import model_digest
+from xray_gate.scan.ports import Device, ModelLimits, ModelOpener, ModelRequest, OpenModel
+from xray_gate.scan.work import ScanOutput
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class ScanRequest:
+    """What to scan: `path` holds the files, `ref` is what people call the model."""
+
+    path: Path
+    ref: str
+    policy: Policy
+    probes: ProbeSet
+    seed: int
+    device: Device = "auto"
+
+
+class Scan:
+    """Scans models. `clock` gives the time for the report; everything else follows the seed."""
+
+    def __init__(
+        self,
+        open_model: ModelOpener,
+        clock: Callable[[], datetime],
+        progress: Progress | None = None,
+    ) -> None:
+        self._open_model = open_model
+        self._clock = clock
+        self._progress = progress or (lambda name, done, total: None)
+
+    def __call__(self, request: ScanRequest) -> ScanOutput:
+        """Evidence about the model at `request.path`.
+
+        A model that cannot be asked, or whose answers cannot be trusted, is an obstacle in the
+        evidence. `InputError` is raised before any evidence exists: an unreadable model, or probes
+        that do not fit it.
+        """
+        started = self._clock()
+        facts = ModelFacts(request.ref, model_digest(request.path), "unknown", 0)
+        draft = Evidence(
+            scan_id=str(uuid.uuid4()),
+            started_at=started.isoformat(),
+            finished_at=started.isoformat(),
+            model=facts,
+            probes=None,
+            detectors=(),
+            seed=request.seed,
+            environment=_environment(request.policy),
+        )
+        try:
+            output = self._ask(request, draft)
+        except ScanError as error:
+            output = ScanOutput(_obstructed(draft, request.policy, str(error)))
+        return replace(
+            output, evidence=replace(output.evidence, finished_at=self._clock().isoformat())
+        )
+
+    def _ask(self, request: ScanRequest, draft: Evidence) -> ScanOutput:
+        rng = np.random.default_rng(request.seed)
+        # Streams of their own: how many random numbers a check uses must not move the planes.
+        check_rng, *detector_rngs = rng.spawn(1 + len(ALL_DETECTORS))
+        with self._open_model(_model_request(request)) as model:
+            labels = check_answers(model, request.probes.as_batch(), check_rng)
+            evidence = replace(
+                draft,
+                model=_model_facts(draft.model, model),
+                probes=_probe_facts(request.probes, labels),
+                environment={**draft.environment, **model.environment},
+            )
+            runs = [
+                self._run(request, evidence, name, CheckedOracle(model, check_rng), labels, stream)
+                for name, stream in zip(ALL_DETECTORS, detector_rngs, strict=True)
+            ]
+            recheck(model, request.probes.as_batch(), labels, check_rng)
+        planes = [plane for run in runs for plane in run.planes]
+        return ScanOutput(replace(evidence, detectors=tuple(run.evidence for run in runs)), planes)
+
+    def _run(
+        self,
+        request: ScanRequest,
+        evidence: Evidence,
+        name: str,
+        oracle: CheckedOracle,
+        labels: LabelArray,
+        rng: np.random.Generator,
+    ) -> DetectorRun:
+        detector = build_detector(request.policy, name)
+        if isinstance(detector, DetectorEvidence):
+            return DetectorRun(detector)
+        least = request.policy.document.min_probe_accuracy
+        if evidence.probes is None or evidence.probes.accuracy < least:
+            reason = "the accuracy on the probes is too low for any score to mean something"
+            return DetectorRun(_not_run(detector.name, detector, RunState.SKIPPED, reason))
+        return detector.run(
+            oracle,
+            request.probes,
+            labels,
+            rng,
+            lambda done, total: self._progress(name, done, total),
+        )
+
+
+def default_seed(policy: Policy) -> int:
+    """The seed of the policy's calibration, since scores are compared with that one's; else 0."""
+    return 0 if policy.calibration is None else policy.calibration.seed
+
+
+def preprocessing_of(policy: Policy) -> Preprocessing:
+    """The preprocessing that a policy declares."""
+    return Preprocessing.from_json(policy.document.preprocessing.model_dump(mode="json"))
+
+
+def build_detector(policy: Policy, name: str) -> Detector | DetectorEvidence:
+    """A detector with the policy's parameters, or the evidence that says why it does not run."""
+    known = ALL_DETECTORS[name]
+    if isinstance(known, NotBuilt):
+        return known.skipped()
+    spec = policy.document.detectors.model_xray
+    parameters = ModelXrayParameters(
+        eta=spec.eta,
+        size=spec.size,
+        planes=spec.planes,
+        alpha=spec.alpha,
+        cap=spec.cap,
+        pixel_ranges=tuple(spec.pixel_ranges),
+    )
+    detector = ModelXray(parameters)
+    if spec.mode == "off":
+        return _not_run(name, detector, RunState.SKIPPED, "the policy switches it off")
+    return detector
+
+
+def _model_request(request: ScanRequest) -> ModelRequest:
+    document = request.policy.document
+    channels, height, width = request.probes.images.shape[1:]
+    return ModelRequest(
+        path=request.path,
+        preprocessing=preprocessing_of(request.policy),
+        outputs=document.outputs,
+        classes=int(request.probes.labels.max()) + 1,
+        input_shape=(channels, height, width),
+        device=request.device,
+        limits=ModelLimits(document.limits.seconds, document.limits.memory_mb * 2**20),
+    )
+
+
+def _model_facts(facts: ModelFacts, model: OpenModel) -> ModelFacts:
+    return replace(
+        facts, format=model.format, classes=model.classes, architecture=model.architecture
+    )
+
+
+def _probe_facts(probes: ProbeSet, labels: LabelArray) -> ProbeFacts:
+    return ProbeFacts(
+        count=len(probes),
+        classes=len(probes.present_classes),
+        sha256=probes.sha256,
+        accuracy=float((labels == probes.labels).mean()),
+    )
+
+
+def _environment(policy: Policy) -> dict[str, Any]:
+    return {
+        "xray_gate": __version__,
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "preprocessing": preprocessing_of(policy).to_json(),
+    }
+
+
+def _obstructed(draft: Evidence, policy: Policy, reason: str) -> Evidence:
+    detectors = []
+    for name in ALL_DETECTORS:
+        detector = build_detector(policy, name)
+        if isinstance(detector, Detector):
+            detector = _not_run(name, detector, RunState.ERRORED, reason)
+        detectors.append(detector)
+    return replace(draft, obstacle=reason, detectors=tuple(detectors))
+
+
+def _not_run(name: str, detector: Detector, state: RunState, reason: str) -> DetectorEvidence:
+    return DetectorEvidence(
+        name, detector.access, state, reason=reason, parameters=detector.parameters
+    )

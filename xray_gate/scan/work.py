@@ -1,0 +1,127 @@
+"""The words that registry, ledger and runner share, so that they need not know each other."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from xray_gate.core.evidence import Evidence
+from xray_gate.core.verdict import Decision
+from xray_gate.policy.files import Policy
+from xray_gate.probing.planes import ScannedPlane
+
+
+class VersionState(StrEnum):
+    """Where a registered version stands in the ledger."""
+
+    WAITING = "waiting"
+    ADMITTED = "admitted"
+    REFUSED = "refused"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True)
+class VersionKey:
+    """A model version, as MLflow knows it. `workspace` is `default` where there are none."""
+
+    workspace: str
+    name: str
+    version: int
+
+    def __str__(self) -> str:
+        place = "" if self.workspace == "default" else f"{self.workspace}:"
+        return f"{place}{self.name}/{self.version}"
+
+
+@dataclass(frozen=True)
+class Registration:
+    """One registration of a version. A deleted name that is used again is a new registration."""
+
+    id: int
+    key: VersionKey
+    location: str
+    state: VersionState
+    attempts: int
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A runner's right to scan one registration until `until` (seconds since the epoch)."""
+
+    registration: Registration
+    owner: str
+    until: float
+
+
+@dataclass(frozen=True)
+class ScanOutput:
+    """All that a scan leaves behind: evidence for ever, planes for the figures."""
+
+    evidence: Evidence
+    planes: Sequence[ScannedPlane] = ()
+
+
+class WorkQueue(Protocol):
+    """The runner's view of the registry."""
+
+    def heartbeat(self) -> None:
+        """Say that this runner is alive."""
+        ...
+
+    def claim(self) -> Lease | None:
+        """Take the oldest waiting version that nobody holds, or None when there is none."""
+        ...
+
+    def renew(self, lease: Lease) -> None:
+        """Prolong a lease; raises `LeaseLost` when another runner has it."""
+        ...
+
+    def policy_for(self, lease: Lease) -> Policy | None:
+        """The server's policy for the version, or None; raises `PolicyError`."""
+        ...
+
+    def finish(
+        self,
+        lease: Lease,
+        evidence: Evidence,
+        decision: Decision,
+        policy: Policy,
+        run_id: str | None,
+    ) -> None:
+        """Record evidence, verdict and status in one transaction.
+
+        Raises `LeaseLost`, and records nothing, when the lease is no longer this runner's.
+        """
+        ...
+
+    def refuse(self, lease: Lease, reason: str) -> None:
+        """Record that the version cannot be scanned at all. Raises `LeaseLost`."""
+        ...
+
+
+class ArtifactFetcher(Protocol):
+    """Brings a version's files to a local folder."""
+
+    def __call__(self, location: str) -> AbstractContextManager[Path]:
+        """The folder or file, for the time of the context; raises `ScanError`."""
+        ...
+
+
+class EvidenceSink(Protocol):
+    """Where people look at a scan: an MLflow run."""
+
+    def __call__(
+        self, key: VersionKey, output: ScanOutput, decision: Decision, policy: Policy
+    ) -> str:
+        """Log scores, figures and report; the run's id. Raises when that fails."""
+        ...
+
+
+class Scanner(Protocol):
+    """Scans the files at a path under a policy."""
+
+    def __call__(self, path: Path, ref: str, policy: Policy) -> ScanOutput:
+        """The evidence; raises `InputError` when model, probes or policy cannot be used."""
+        ...
