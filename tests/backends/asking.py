@@ -1,0 +1,40 @@
+"""What the tests ask, and the labels that the tiny models owe."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xray_gate.probing.oracle import FloatArray, LabelArray, PlanePoints
+from xray_gate.probing.preprocessing import Preprocessing
+from xray_gate.scan.ports import ModelLimits, ModelRequest
+
+
+def request(path: Path, **changes: Any) -> ModelRequest:
+    """For probes of three classes and 3 x 4 x 4 pixels, on the CPU."""
+    defaults: dict[str, Any] = {
+        "preprocessing": Preprocessing(),
+        "outputs": "auto",
+        "classes": 3,
+        "input_shape": (3, 4, 4),
+        "device": "cpu",
+        "limits": ModelLimits(seconds=60.0),
+        "batch_size": 8,
+    }
+    return ModelRequest(path=path, **(defaults | changes))
+
+
+def some_images(count: int, seed: int = 0) -> FloatArray:
+    return np.random.default_rng(seed).random((count, 3, 4, 4), dtype=np.float32)
+
+
+def some_plane(side: int, *, clip: bool) -> PlanePoints:
+    origin, a, b = some_images(3)
+    axis = np.linspace(-2.0, 3.0, side, dtype=np.float32)
+    coordinates = np.stack([grid.ravel() for grid in np.meshgrid(axis, axis)], axis=1)
+    return PlanePoints(origin, a - 0.5, b - 0.5, coordinates, clip)
+
+
+def brightest(images: FloatArray) -> LabelArray:
+    labels: LabelArray = images.mean(axis=(2, 3)).argmax(axis=1)
+    return labels

@@ -1,0 +1,34 @@
+"""Real PyTorch modules of one 1x1 convolution: the label is the brightest channel."""
+
+from pathlib import Path
+
+import torch
+
+
+class Brightest(torch.nn.Module):
+    """Answers with the means of the channels; while training, with noise."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mix = torch.nn.Conv2d(3, 3, 1, bias=False)
+        self.drop = torch.nn.Dropout(0.9)
+        with torch.no_grad():
+            self.mix.weight.copy_(torch.eye(3).reshape(3, 3, 1, 1))
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        means: torch.Tensor = self.drop(self.mix(image)).mean((2, 3))
+        return means
+
+
+def save_torchscript(path: Path) -> Path:
+    """Saved while in training mode, as happens."""
+    torch.jit.script(Brightest().train()).save(str(path))  # type: ignore[no-untyped-call]
+    return path
+
+
+def save_pt2(path: Path, *, free_batch: bool) -> Path:
+    batch = {0: torch.export.Dim("batch")} if free_batch else {}
+    example = torch.rand(2 if free_batch else 1, 3, 4, 4)
+    program = torch.export.export(Brightest().eval(), (example,), dynamic_shapes=(batch,))
+    torch.export.save(program, path)
+    return path

@@ -1,0 +1,118 @@
+"""A loaded model as a classifier: batches in pixel space go in, labels come out."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from xray_gate.backends.fit import check_fit, widens
+from xray_gate.backends.interface import Runner, clipped, speaks_of_memory
+from xray_gate.backends.outputs import Head, find_head
+from xray_gate.core.errors import ModelAnswerError, ShapeMismatch
+from xray_gate.probing.oracle import Batch, FloatArray, LabelArray
+from xray_gate.probing.preprocessing import Layout, Preprocessing
+from xray_gate.scan.ports import OutputKind
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Asking:
+    """How a model is asked; the fields are those of `ModelRequest`."""
+
+    preprocessing: Preprocessing
+    outputs: OutputKind
+    classes: int
+    input_shape: tuple[int, int, int]
+    batch_size: int
+
+
+class Classifier:
+    """Answers with labels. Opening it asks the model once, to see that it fits the probes.
+
+    Raises `ShapeMismatch` when the probes do not fit the model, `ModelAnswerError` when it does
+    not answer as a classifier, and MemoryError.
+    """
+
+    def __init__(self, runner: Runner, asking: Asking) -> None:
+        self._runner = runner
+        self._asking = asking
+        check_fit(runner.declared, self._prepare(_ramp(1, asking.input_shape)), self._layout)
+        self._fixed_batch, self._head = self._try_out()
+
+    @property
+    def classes(self) -> int:
+        """Columns of the model's scores, or the probes' number of classes for given labels."""
+        return self._head.classes
+
+    def labels(self, batch: Batch) -> LabelArray:
+        """The labels of all questions, int64 (n,)."""
+        step = self._fixed_batch or self._asking.batch_size
+        starts = range(0, len(batch), step)
+        labels = np.empty(len(batch), dtype=np.int64)
+        # The next inputs are made while the model computes: NumPy lets go of the GIL.
+        with ThreadPoolExecutor(max_workers=1) as ahead:
+            coming = ahead.submit(self._inputs, batch, 0, step)
+            for start in starts:
+                inputs = coming.result()
+                if start + step < len(batch):
+                    coming = ahead.submit(self._inputs, batch, start + step, step)
+                labels[start : start + len(inputs)] = self._ask(inputs)
+        return labels
+
+    @property
+    def _layout(self) -> Layout:
+        return self._asking.preprocessing.layout
+
+    def _inputs(self, batch: Batch, start: int, step: int) -> Array:
+        return self._prepare(batch.images(start, min(start + step, len(batch))))
+
+    def _prepare(self, images: FloatArray) -> Array:
+        inputs = self._asking.preprocessing.apply(images)
+        dtype = self._runner.declared.dtype
+        wanted = inputs.dtype if dtype is None else np.dtype(dtype)
+        # Only floats are widened here; any other difference is for `check_fit` to refuse.
+        return inputs.astype(wanted, copy=False) if widens(inputs.dtype, wanted) else inputs
+
+    def _ask(self, inputs: Array) -> LabelArray:
+        rows = len(inputs)
+        if self._fixed_batch is not None and rows < self._fixed_batch:
+            missing = self._fixed_batch - rows
+            inputs = np.concatenate([inputs, np.repeat(inputs[-1:], missing, axis=0)])
+        return self._head.labels(self._runner.run(inputs), len(inputs))[:rows]
+
+    def _try_out(self) -> tuple[int | None, Head]:
+        """Ask about a ramp of grey; find the fixed batch (if any) and how outputs are read."""
+        declared = self._runner.declared.batch
+        if declared is not None:
+            return declared, self._trial(declared)
+        try:
+            return None, self._trial(2)
+        except (ShapeMismatch, ModelAnswerError):
+            # Traced models often have the one image of the trace baked in without declaring it.
+            return 1, self._trial(1)
+
+    def _trial(self, rows: int) -> Head:
+        sample = self._prepare(_ramp(rows, self._asking.input_shape))
+        try:
+            raw = self._runner.run(sample)
+        except ModelAnswerError:
+            raise
+        except Exception as error:
+            if isinstance(error, MemoryError) or speaks_of_memory(str(error)):
+                raise MemoryError(str(error)) from error
+            raise ShapeMismatch(
+                f"the model cannot answer for an input of the shape {sample.shape} and type "
+                f"{sample.dtype} ({type(error).__name__}: {clipped(error)}); set "
+                "`preprocessing.layout`, `preprocessing.size` and `preprocessing.dtype` to what it "
+                "was trained with"
+            ) from error
+        return find_head(raw, self._asking.outputs, rows, self._asking.classes)
+
+
+def _ramp(rows: int, shape: tuple[int, int, int]) -> FloatArray:
+    """Images from black to white: a constant one is NaN for models that divide by its spread."""
+    ramp = np.linspace(0.0, 1.0, int(np.prod(shape)), dtype=np.float32).reshape(1, *shape)
+    return np.repeat(ramp, rows, axis=0)

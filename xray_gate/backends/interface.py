@@ -1,0 +1,91 @@
+"""What the model's process needs of a back end; each back end is one file beside this one."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn, Protocol
+
+import numpy.typing as npt
+
+from xray_gate.backends.fit import DeclaredInput
+from xray_gate.core.errors import InputError
+from xray_gate.scan.ports import Device
+
+_OUT_OF_MEMORY = re.compile(
+    r"bad[_ ]alloc|MemoryError|can(?:no|')t allocate memory|failed to allocate memory|"
+    r"not enough memory|failed to map segment|can't start new thread",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model to load: `path` absolute, `threads` the CPU threads it may compute with."""
+
+    path: Path
+    device: Device
+    threads: int
+
+
+class Runner(Protocol):
+    """A model that is loaded and takes batches of its own input."""
+
+    @property
+    def declared(self) -> DeclaredInput:
+        """What the model file says of its input."""
+        ...
+
+    @property
+    def architecture(self) -> str | None:
+        """`sha256:` and a hash over layer kinds and weight shapes, or None."""
+        ...
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Versions and device that answer."""
+        ...
+
+    def run(self, batch: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """The raw output for a preprocessed batch; any exception of the model's passes through."""
+        ...
+
+
+def speaks_of_memory(text: str) -> bool:
+    """Whether a library's last words say that memory ran out (C++ raises no MemoryError)."""
+    return _OUT_OF_MEMORY.search(text) is not None
+
+
+def raise_unreadable(path: Path, error: Exception) -> NoReturn:
+    """Turn a library's failure to load `path` into `InputError`, or MemoryError when it is that."""
+    if isinstance(error, MemoryError) or speaks_of_memory(f"{type(error).__name__}: {error}"):
+        raise MemoryError(str(error)) from error
+    if isinstance(error, ImportError):
+        raise InputError(
+            f"{path.name}: the model needs a package that is missing ({clipped(error)}); install "
+            "what its requirements name beside xray-gate"
+        ) from error
+    raise InputError(
+        f"{path.name}: the model cannot be loaded ({type(error).__name__}: {clipped(error)}); "
+        "check that the file is whole and was written by a version that is supported here"
+    ) from error
+
+
+def clipped(error: BaseException) -> str:
+    """The error's text in one line of at most 200 characters, to be quoted in another."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
+def missing_extra(module: str, error: ImportError) -> InputError:
+    """The error for a runtime that is not installed or cannot be imported."""
+    return InputError(
+        f"{module} cannot be imported ({error}); install `xray-gate[cpu]` or `xray-gate[gpu]`"
+    )
+
+
+def no_cuda(library: str, reason: str) -> InputError:
+    """The error for `device cuda` where there is none."""
+    return InputError(
+        f"{library} cannot use CUDA ({reason}); install `xray-gate[gpu]` on a machine with an "
+        "NVIDIA GPU, or choose the device auto or cpu"
+    )

@@ -1,0 +1,197 @@
+"""Opens a model in a process of its own: the adapter behind `scan.ports.ModelOpener`."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from xray_gate.backends.fit import check_channels
+from xray_gate.backends.formats import Format, find_source
+from xray_gate.backends.process import ModelProcess
+from xray_gate.backends.protocol import Opened, parse_count, parse_labels, parse_opened
+from xray_gate.core.errors import ModelProcessError, ShapeMismatch
+from xray_gate.probing.oracle import Batch, FloatArray, Images, LabelArray, PlanePoints
+from xray_gate.scan.ports import Device, ModelRequest, OpenModel
+
+# Images go over in pieces of about this size, so that neither side holds a copy of them all.
+_PIECE_BYTES = 16 * 2**20
+
+# Everything else stays here: credentials of MLflow, clouds and databases above all.
+_INHERITED = (
+    "PATH",
+    "LD_LIBRARY_PATH",
+    "CUDA_VISIBLE_DEVICES",
+    "CUDA_DEVICE_ORDER",
+    "CUDA_HOME",
+    "NVIDIA_VISIBLE_DEVICES",
+    "NVIDIA_DRIVER_CAPABILITIES",
+)
+
+
+@contextmanager
+def open_model(request: ModelRequest) -> Iterator[OpenModel]:
+    """Open the model and see that it fits the probes; its process ends with the `with` block.
+
+    Raises `InputError` (among them `ShapeMismatch`) when the file cannot be read or does not fit
+    the probes, and `ScanError` when the model does not answer as a classifier or its process
+    breaks a limit.
+    """
+    source = find_source(request.path)
+    check_channels(request.preprocessing, request.input_shape[0])
+    threads = available_threads()
+    with tempfile.TemporaryDirectory(prefix="xray-gate-", ignore_cleanup_errors=True) as home:
+        memory = 0 if _may_use_cuda(request.device) else request.limits.memory_bytes
+        command = [
+            *(sys.executable, "-P", "-s", "-m", "xray_gate.backends.child"),
+            *(str(memory), str(request.limits.seconds)),
+        ]
+        environment = child_environment(Path(home), threads, source.format)
+        with ModelProcess(command, environment, Path(home), request.limits) as process:
+            question = {
+                "path": str(source.path),
+                "format": source.format,
+                "preprocessing": request.preprocessing.to_json(),
+                "outputs": request.outputs,
+                "classes": request.classes,
+                "input_shape": request.input_shape,
+                "device": request.device,
+                "batch_size": request.batch_size,
+                "threads": threads,
+            }
+            yield IsolatedModel(process, source.format, request, question)
+
+
+class IsolatedModel:
+    """Sends questions to the process and believes of its answers only what can be true."""
+
+    def __init__(
+        self,
+        process: ModelProcess,
+        model_format: Format,
+        request: ModelRequest,
+        question: dict[str, object],
+    ) -> None:
+        self._process = process
+        self._format = model_format
+        self._shape = request.input_shape
+        self._batch_size = request.batch_size
+        self._opened = self._open(question, request.classes)
+
+    @property
+    def classes(self) -> int:
+        """How many labels the model knows."""
+        return self._opened.classes
+
+    @property
+    def format(self) -> str:
+        """`onnx`, `torchscript`, `pt2`, `mlflow-pytorch` or `mlflow-pyfunc`."""
+        return self._format
+
+    @property
+    def architecture(self) -> str | None:
+        """A hash over layer kinds and weight shapes where the format shows them."""
+        return self._opened.architecture
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Versions and device that answered, as the model's process reports them."""
+        return dict(self._opened.environment)
+
+    def labels(self, batch: Batch) -> LabelArray:
+        """One label for each question, int64 (n,), in [0, classes).
+
+        Raises `ShapeMismatch` when the questions have another shape than the request said,
+        `ModelAnswerError` for answers that are not a classifier's and `ModelProcessError` when the
+        process died, broke a limit or the protocol.
+        """
+        if len(batch) == 0:
+            return np.empty(0, dtype=np.int64)
+        if isinstance(batch, PlanePoints):
+            self._check_shape(batch.origin.shape, batch.a.shape, batch.b.shape)
+            arrays = (batch.origin, batch.a, batch.b, batch.coordinates)
+            header = {"ask": "plane", "count": len(batch), "clip": batch.clip}
+            return self._ask(header, len(batch), *arrays)
+        self._check_shape(batch.pixels.shape[1:])
+        step = self._piece()
+        pieces = [
+            self._ask_images(batch, start, min(start + step, len(batch)))
+            for start in range(0, len(batch), step)
+        ]
+        return np.concatenate(pieces)
+
+    def _open(self, question: dict[str, object], least_classes: int) -> Opened:
+        try:
+            return parse_opened(
+                self._process.tell({"ask": "open", "model": question}), least_classes
+            )
+        except ModelProcessError as error:
+            self._process.refuse(error)
+
+    def _ask_images(self, batch: Images, start: int, stop: int) -> LabelArray:
+        header = {"ask": "images", "count": stop - start}
+        return self._ask(header, stop - start, batch.images(start, stop))
+
+    def _ask(self, header: dict[str, object], count: int, *arrays: FloatArray) -> LabelArray:
+        parts = [np.ascontiguousarray(array, dtype="<f4").data for array in arrays]
+        try:
+            parse_count(self._process.tell(header, *parts), count)
+            return parse_labels(self._process.take(8 * count), self.classes)
+        except ModelProcessError as error:
+            self._process.refuse(error)
+
+    def _piece(self) -> int:
+        """Images in one message: whole batches where they fit."""
+        fitting = max(1, _PIECE_BYTES // (4 * int(np.prod(self._shape))))
+        return fitting - fitting % self._batch_size if fitting > self._batch_size else fitting
+
+    def _check_shape(self, *shapes: tuple[int, ...]) -> None:
+        for shape in shapes:
+            if shape != tuple(self._shape):
+                raise ShapeMismatch(
+                    f"the model was opened for images of the shape {tuple(self._shape)}, but asked "
+                    f"about {shape}; ask about images of the probes' own shape"
+                )
+
+
+def available_threads() -> int:
+    """The CPU cores that this process may use, or fewer where OMP_NUM_THREADS says so."""
+    cores = len(os.sched_getaffinity(0))
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    return min(cores, int(wanted)) if wanted.isdecimal() and int(wanted) > 0 else cores
+
+
+def child_environment(home: Path, threads: int, model_format: Format) -> dict[str, str]:
+    """All that the model's process sees of our environment.
+
+    It finds its modules where this process does, whatever way the package was installed, but not
+    in the working directory.
+    """
+    # OpenBLAS makes the points of a plane, and its waiting threads would take the cores from the
+    # runtime that answers (half the speed was measured); only pyfunc models may compute with it.
+    blas_threads = threads if model_format == "mlflow-pyfunc" else 1
+    kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    places = [entry for entry in sys.path if entry and Path(entry).is_absolute()]
+    return kept | {
+        "HOME": str(home),
+        "TMPDIR": str(home),
+        "LANG": "C.UTF-8",
+        "PYTHONPATH": os.pathsep.join(places),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "OMP_NUM_THREADS": str(threads),
+        "OPENBLAS_NUM_THREADS": str(blas_threads),
+        # Each further arena takes 64 MiB of address space, which is what is limited.
+        "MALLOC_ARENA_MAX": "4",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "true",
+    }
+
+
+def _may_use_cuda(device: Device) -> bool:
+    """Whether the address space must stay unlimited, because CUDA reserves more than there is."""
+    if device == "cpu" or os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+        return False
+    return device == "cuda" or Path("/dev/nvidiactl").exists()
