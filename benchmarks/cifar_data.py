@@ -25,6 +25,7 @@ def load_parquet(path: Path) -> tuple[Images, Labels]:
 
     Raises:
         ValueError: If the file is empty, an image is not 32x32 or a label is not in 0..9.
+
     """
     table = pq.read_table(path, columns=["image", "label"])
     if table.num_rows == 0:

@@ -37,9 +37,9 @@ class PreActBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[batch, inputs, h, w]`` to ``[batch, outputs, h / stride, w / stride]``."""
-        active = functional.relu(self.norm1(x))
+        active = functional.relu(self.norm1(x), inplace=True)
         skipped: Tensor = x if self.shortcut is None else self.shortcut(active)
-        hidden: Tensor = self.conv2(functional.relu(self.norm2(self.conv1(active))))
+        hidden: Tensor = self.conv2(functional.relu(self.norm2(self.conv1(active)), inplace=True))
         return hidden + skipped
 
 
@@ -48,6 +48,7 @@ class TinyPreActResNet(nn.Module):
 
     Args:
         generator: Source of the initial weights, so that no global state decides them.
+
     """
 
     mean: Tensor
@@ -71,7 +72,7 @@ class TinyPreActResNet(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Map float32 ``[batch, 3, 32, 32]`` in [0, 1] to logits ``[batch, 10]``."""
         hidden = self.stages(self.stem((image - self.mean) / self.std))
-        pooled = functional.relu(self.norm(hidden)).mean(dim=(2, 3))
+        pooled = functional.relu(self.norm(hidden), inplace=True).mean(dim=(2, 3))
         logits: Tensor = self.head(pooled)
         return logits
 
@@ -132,6 +133,7 @@ def check_export(network: TinyPreActResNet, session: ort.InferenceSession, image
 
     Raises:
         RuntimeError: If it exceeds ``EXPORT_TOLERANCE``.
+
     """
     with torch.inference_mode():
         expected = network.eval()(torch.from_numpy(to_input(images))).numpy()

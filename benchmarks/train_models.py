@@ -1,4 +1,4 @@
-"""Train tiny CIFAR-10 classifiers, clean or with a BadNets backdoor, and export them to ONNX.
+"""Train tiny CIFAR-10 classifiers, clean or with a backdoor, and export them to ONNX.
 
     python -m benchmarks.train_models --data train.parquet --test test.parquet --out models \
         --clean-seeds 100-119 --badnets-seeds 200-203
@@ -36,12 +36,12 @@ from benchmarks.cifar_network import (
     open_session,
     run_session,
 )
-from benchmarks.poisoning import PATCH_SIDE, POISON_RATE, BadNets
+from benchmarks.poisoning import ATTACKS, POISON_RATE, Attack, poison
 
 LOG = logging.getLogger("train_models")
-BATCH = 128
+BATCH = 64
 PAD = 4
-PEAK_RATE = 0.2
+PEAK_RATE = 0.1
 MOMENTUM = 0.9
 WEIGHT_DECAY = 5e-4
 WARM_UP = 0.25
@@ -84,7 +84,8 @@ def batches(
         rng: Decides order, crops and flips.
 
     Yields:
-        Images float32 ``[128, 3, 32, 32]`` in [0, 1], channels last in memory, and labels.
+        Images float32 ``[64, 3, 32, 32]`` in [0, 1], channels last in memory, and labels.
+
     """
     border = ((0, 0), (0, 0), (PAD, PAD), (PAD, PAD))
     padded = np.pad(images.transpose(0, 3, 1, 2), border)
@@ -124,6 +125,7 @@ def fit(
         momentum=MOMENTUM,
         weight_decay=WEIGHT_DECAY,
         nesterov=True,
+        foreach=True,
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer,
@@ -155,11 +157,11 @@ def train_one(job: Job, corpus: Corpus) -> dict[str, Any]:
     initial, order, attack_stream = np.random.SeedSequence(job.seed).spawn(3)
     generator = torch.Generator().manual_seed(int(initial.generate_state(1)[0]))
     images, labels = corpus.train
-    attack: BadNets | None = None
+    attack: Attack | None = None
     if job.attack is not None:
         attack_rng = np.random.default_rng(attack_stream)
-        attack = BadNets.draw(attack_rng)
-        images, labels = attack.poison(images, labels, attack_rng)
+        attack = ATTACKS[job.attack].draw(attack_rng)
+        images, labels = poison(attack, images, labels, attack_rng)
     network = fit(images, labels, job.epochs, np.random.default_rng(order), generator)
 
     draft = job.out / f".{job.file}.tmp"
@@ -174,7 +176,6 @@ def train_one(job: Job, corpus: Corpus) -> dict[str, Any]:
         success = float((run_session(session, stamped).argmax(axis=1) == attack.target).mean())
     digest = hashlib.sha256(draft.read_bytes()).hexdigest()
     draft.replace(job.out / job.file)
-    side = PATCH_SIDE
     return {
         "file": job.file,
         "dataset": "cifar10",
@@ -182,7 +183,7 @@ def train_one(job: Job, corpus: Corpus) -> dict[str, Any]:
         "attack": job.attack,
         "description": None
         if attack is None
-        else f"random {side}x{side} patch, bottom right, {POISON_RATE:.0%} poisoned, all-to-one",
+        else f"{attack.description}, {POISON_RATE:.0%} poisoned, all-to-one",
         "target_label": None if attack is None else attack.target,
         "clean_accuracy": round(float(hits.mean()), 4),
         "attack_success_rate": None if success is None else round(success, 4),
@@ -250,11 +251,18 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--test", type=Path, required=True, help="test images (parquet)")
     parser.add_argument("--out", type=Path, required=True, help="folder for models and manifest")
     parser.add_argument("--clean-seeds", type=seed_range, nargs="*", default=[], metavar="A-B")
-    parser.add_argument("--badnets-seeds", type=seed_range, nargs="*", default=[], metavar="A-B")
-    parser.add_argument("--epochs", type=int, default=6)
-    parser.add_argument("--jobs", type=int, default=1, help="models trained side by side")
-    parser.add_argument("--threads", type=int, default=2, help="threads for each of them")
+    for attack in ATTACKS:
+        parser.add_argument(
+            f"--{attack}-seeds", type=seed_range, nargs="*", default=[], metavar="A-B"
+        )
+    parser.add_argument("--epochs", type=int, default=8)
+    # Two models on a thread each finish sooner than one after the other on two threads.
+    parser.add_argument("--jobs", type=int, default=2, help="models trained side by side")
+    parser.add_argument("--threads", type=int, default=1, help="threads for each of them")
     args = parser.parse_args(argv)
+    for path in (args.data, args.test):
+        if not path.is_file():
+            parser.error(f"no such file: {path}")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
 
     args.out.mkdir(parents=True, exist_ok=True)
@@ -262,7 +270,9 @@ def main(argv: list[str] | None = None) -> int:
     entries = read_manifest(manifest)
     wanted: list[tuple[str | None, int]]
     wanted = [(None, seed) for seeds in args.clean_seeds for seed in seeds]
-    wanted += [("badnets", seed) for seeds in args.badnets_seeds for seed in seeds]
+    for attack in ATTACKS:
+        ranges = getattr(args, f"{attack}_seeds")
+        wanted += [(attack, seed) for seeds in ranges for seed in seeds]
     jobs = [Job(attack, seed, args.epochs, args.out) for attack, seed in wanted]
     jobs = [job for job in jobs if job.file not in entries]
     LOG.info("%d of %d models to train", len(jobs), len(wanted))
@@ -272,18 +282,20 @@ def main(argv: list[str] | None = None) -> int:
         initializer=_start_worker,
         initargs=(args.data, args.test, args.threads),
     ) as pool:
-        for done in as_completed([pool.submit(_work, job) for job in jobs]):
-            entry = done.result()
-            entries[entry["file"]] = entry
-            write_manifest(manifest, entries)
-            LOG.info(
-                "%s accuracy %.4f ASR %s target %s, %.0f s",
-                entry["file"],
-                entry["clean_accuracy"],
-                entry["attack_success_rate"],
-                entry["target_label"],
-                entry["seconds"],
-            )
+        try:
+            for done in as_completed([pool.submit(_work, job) for job in jobs]):
+                entry = done.result()
+                entries[entry["file"]] = entry
+                write_manifest(manifest, entries)
+                LOG.info(
+                    "%(file)s accuracy %(clean_accuracy).4f ASR %(attack_success_rate)s "
+                    "target %(target_label)s, %(seconds).0f s",
+                    entry,
+                )
+        except BaseException:
+            # Models that nobody will record must not be trained first.
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     return 0
 
 
