@@ -1,0 +1,73 @@
+"""The command `xray-gate`: one file for each sub-command, and one place where errors end.
+
+stdout carries only the result; progress and messages go to stderr.
+"""
+
+import logging
+import os
+import sys
+import traceback
+from typing import NoReturn
+
+import click
+
+from xray_gate import __version__
+from xray_gate.cli.calibrate import calibrate
+from xray_gate.cli.demo import demo
+from xray_gate.cli.exit_codes import ExitCode
+from xray_gate.cli.policy import policy
+from xray_gate.cli.runner import runner
+from xray_gate.cli.scan import scan
+from xray_gate.cli.status import status
+from xray_gate.core.errors import InputError, XrayGateError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="xray-gate")
+@click.option("--verbose", is_flag=True, help="Show logs on stderr.")
+def cli(verbose: bool) -> None:
+    """Scan models for backdoors, and gate an MLflow model registry with the verdict.
+
+    Exit codes: 0 passed, 1 failed (suspected backdoor), 2 usage or unreadable input,
+    3 undecided, 4 a bug of ours.
+    """
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO if verbose else logging.ERROR,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+
+
+for command in (scan, runner, status, calibrate, policy, demo):
+    cli.add_command(command)
+
+
+def run(arguments: list[str] | None = None) -> NoReturn:
+    """The console script: every way to end has its exit code."""
+    # Telemetry would be a network connection that nobody asked for.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    try:
+        result = cli.main(arguments, prog_name="xray-gate", standalone_mode=False)
+        code = result if isinstance(result, int) else 0
+    except click.exceptions.Abort:
+        click.echo("interrupted", err=True)
+        code = 130
+    except click.ClickException as error:
+        error.show()
+        code = ExitCode.USAGE
+    except InputError as error:
+        click.echo(f"error: {error}", err=True)
+        code = ExitCode.USAGE
+    except XrayGateError as error:
+        click.echo(f"error: {error}", err=True)
+        code = ExitCode.UNDECIDED
+    except (BrokenPipeError, SystemExit):
+        # The reader of stdout went away, for which click would end with 1, which means failed
+        # here; a verdict that nobody read is not a pass either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = ExitCode.USAGE
+    except Exception:
+        traceback.print_exc()
+        click.echo("error: this is a bug of xray-gate; please report it with the above", err=True)
+        code = ExitCode.BUG
+    sys.exit(int(code))

@@ -1,0 +1,61 @@
+"""`xray-gate runner`: scans what waits in a registry."""
+
+import signal
+import threading
+from pathlib import Path
+
+import click
+
+from xray_gate.core.errors import InputError
+from xray_gate.scan.ports import Device
+
+
+@click.command()
+@click.option(
+    "--registry-uri",
+    envvar="MLFLOW_REGISTRY_URI",
+    help="The gated registry's database: xray-gate+sqlite:///... or xray-gate+postgresql://...",
+)
+@click.option(
+    "--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="The MLflow server's http:// address."
+)
+@click.option(
+    "--policy",
+    type=click.Path(path_type=Path),
+    help="What to measure, where it differs from the server's policy (other paths, a GPU).",
+)
+@click.option("--once", is_flag=True, help="Scan what waits now, then end with 0.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto")
+@click.option(
+    "--lease-seconds",
+    type=click.FloatRange(min=1),
+    default=60.0,
+    show_default=True,
+    help="How long a silent runner keeps its version before another one may scan it.",
+)
+def runner(
+    registry_uri: str | None,
+    tracking_uri: str | None,
+    policy: Path | None,
+    once: bool,
+    device: Device,
+    lease_seconds: float,
+) -> int:
+    """Scan waiting versions and write their verdicts. Start as many runners as you like."""
+    from xray_gate import wiring
+
+    if registry_uri is None or tracking_uri is None:
+        raise InputError(
+            "the runner needs --registry-uri xray-gate+... and --tracking-uri http://..."
+        )
+    settings = wiring.RunnerSettings(registry_uri, tracking_uri, policy, device, lease_seconds)
+    worker = wiring.new_runner(settings, announce=lambda text: click.echo(text, err=True))
+    if once:
+        worker.run_once()
+        return 0
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    click.echo("xray-gate runner: looking for versions to scan", err=True)
+    worker.run_forever(stop)
+    return 0

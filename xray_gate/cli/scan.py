@@ -1,0 +1,114 @@
+"""`xray-gate scan MODEL`: one model, one verdict, no registry."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+
+from xray_gate.cli.exit_codes import BY_VERDICT
+from xray_gate.cli.progress import ProgressLine
+from xray_gate.core.errors import InputError
+from xray_gate.core.model_ref import ModelRef, parse_model_ref
+from xray_gate.policy.decision import decide
+from xray_gate.scan.ports import Device
+
+
+@click.command()
+@click.argument("model")
+@click.option(
+    "--probes",
+    type=click.Path(path_type=Path),
+    help="Clean labelled samples: .npz, .parquet or a folder per class. "
+    "May be left out where the policy names them.",
+)
+@click.option("--policy", "policy_path", type=click.Path(path_type=Path), help="A policy file.")
+@click.option(
+    "--training-data",
+    type=click.Path(path_type=Path),
+    help="The model's own training data, for detectors that need it (none in this release).",
+)
+@click.option("--out", type=click.Path(path_type=Path), help="A folder for report and planes.")
+@click.option(
+    "--format", "output_format", type=click.Choice(["text", "json", "sarif"]), default="text"
+)
+@click.option("--seed", type=click.IntRange(min=0), help="Default: the calibration's, else 0.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto")
+def scan(
+    model: str,
+    probes: Path | None,
+    policy_path: Path | None,
+    training_data: Path | None,
+    out: Path | None,
+    output_format: str,
+    seed: int | None,
+    device: Device,
+) -> int:
+    """Scan MODEL and end with the verdict's exit code, whatever the policy's mode.
+
+    MODEL is a file (.onnx, .pt2, TorchScript .pt), an MLflow model folder, models:/NAME/VERSION
+    or runs:/RUN_ID/PATH.
+    """
+    from xray_gate import wiring
+    from xray_gate.report.files import write_report
+    from xray_gate.report.json_v1 import dump, report_json
+    from xray_gate.report.text import render_text
+    from xray_gate.scan.pipeline import ScanRequest, default_seed
+
+    if output_format == "sarif":
+        raise InputError("--format sarif is not part of this release; use text or json")
+    if training_data is not None and not training_data.exists():
+        raise InputError(f"{training_data}: no such training data; check the path")
+    policy = wiring.load_policy(policy_path)
+    probes_path = probes or policy.probes
+    if probes_path is None:
+        raise InputError(
+            "no probes: name clean labelled samples with --probes, or in the policy's `probes`"
+        )
+    probe_set = wiring.load_probes(probes_path, policy)
+    progress = ProgressLine()
+    with _local(parse_model_ref(model)) as path:
+        request = ScanRequest(
+            path, model, policy, probe_set, default_seed(policy) if seed is None else seed, device
+        )
+        try:
+            output = wiring.new_scan(progress)(request)
+        finally:
+            progress.close()
+    decision = decide(policy, output.evidence)
+    if out is None:
+        report = report_json(output.evidence, decision, policy.name, policy.digest)
+    else:
+        try:
+            report = write_report(out, output, decision, policy)
+        except OSError as error:
+            raise InputError(
+                f"{out}: the report cannot be written there ({error.strerror}); name a folder "
+                "with --out"
+            ) from error
+    click.echo(dump(report) if output_format == "json" else render_text(report), nl=False)
+    if out is not None:
+        click.echo(f"report: {out / 'report.html'}", err=True)
+    return int(BY_VERDICT[decision.verdict])
+
+
+@contextmanager
+def _local(ref: ModelRef) -> Iterator[Path]:
+    """The model's files here; MLflow's URIs are downloaded for the time of the scan."""
+    folder = nullcontext("") if ref.path is not None else TemporaryDirectory(prefix="xray-gate-")
+    with folder as name:
+        if ref.path is not None:
+            yield ref.path
+            return
+        import mlflow
+        from mlflow.exceptions import MlflowException
+
+        try:
+            path = mlflow.artifacts.download_artifacts(artifact_uri=ref.text, dst_path=name)
+        except (MlflowException, OSError) as error:
+            raise InputError(
+                f"{ref.text}: could not be downloaded ({error}); check the name and "
+                "MLFLOW_TRACKING_URI"
+            ) from error
+        yield Path(path)

@@ -1,0 +1,66 @@
+"""`xray-gate status NAME[/VERSION]`: what the ledger knows."""
+
+import json
+from typing import Any
+
+import click
+
+from xray_gate.core.errors import InputError
+from xray_gate.scan.work import VersionKey
+
+
+@click.command()
+@click.argument("target", metavar="NAME[/VERSION]")
+@click.option(
+    "--registry-uri", envvar="MLFLOW_REGISTRY_URI", help="xray-gate+sqlite:///... or the like."
+)
+@click.option("--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="For links to reports.")
+@click.option("--workspace", default="default", show_default=True)
+@click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text")
+def status(
+    target: str,
+    registry_uri: str | None,
+    tracking_uri: str | None,
+    workspace: str,
+    output_format: str,
+) -> int:
+    """Show verdict, reasons and report of one version, or of every version of a name."""
+    from xray_gate import wiring
+
+    if registry_uri is None:
+        raise InputError("status reads the registry's database: give --registry-uri xray-gate+...")
+    name, version = _split(target)
+    rows = wiring.read_status(registry_uri, workspace, name, version)
+    if not rows:
+        raise InputError(
+            f"{target}: the gate has seen no such version; check the name, or register it again "
+            "if it is older than the gate"
+        )
+    if output_format == "json":
+        click.echo(json.dumps(rows, indent=2))
+    else:
+        click.echo("\n\n".join(_text(row, tracking_uri) for row in rows))
+    return 0
+
+
+def _split(target: str) -> tuple[str, int | None]:
+    name, _, version = target.rpartition("/")
+    if name and version.isdigit():
+        return name, int(version)
+    return target, None
+
+
+def _text(row: dict[str, Any], tracking_uri: str | None) -> str:
+    key = VersionKey(row["workspace"], row["name"], row["version"])
+    lines = [f"{key}  {row['state']}"]
+    if row["verdict"] is None:
+        lines.append("  no verdict yet; a runner scans it when one is free")
+        return "\n".join(lines)
+    lines.append(f"  verdict   {row['verdict']} (policy {row['policy']})")
+    lines += [f"  reason    {reason}" for reason in row["reasons"]]
+    if row["digest"]:
+        lines.append(f"  digest    {row['digest']}")
+    if row["run_id"]:
+        place = f"{tracking_uri.rstrip('/')}/#/runs/" if tracking_uri else "MLflow run "
+        lines.append(f"  report    {place}{row['run_id']} (artifact report.html)")
+    return "\n".join(lines)
