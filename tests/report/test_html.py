@@ -192,7 +192,7 @@ def test_scores_stand_next_to_their_thresholds() -> None:
         "Renyi entropy (RE), bits, unclipped range 0.71 suspicious at or below 1.21 "
         "p = 0.05, level 0.05 from calibration cifar10-small (24 clean references, 2026-11-21)"
     ) in parsed.text
-    assert "Area dispersion (ATS), valid range 0.126 no threshold" in parsed.text
+    assert "Areas dominated by the triple samples (ATS), valid range 0.126 no threshold" in parsed.text
     lines = [svg for svg in parsed.named("svg") if svg.get("class") == "line"]
     assert [line["aria-label"] for line in lines] == [
         "score 0.71, bound 1.21, on the suspicious side"

@@ -6,7 +6,7 @@ from typing import Any
 
 _NAMES = {
     "renyi_entropy": "Renyi entropy (RE), bits",
-    "ats": "Area dispersion (ATS)",
+    "ats": "Areas dominated by the triple samples (ATS)",
     "largest_share": "Largest part of the area of one label",
     "runner_up_share": "Second largest part of the area",
     "flip_rate": "Best flip rate to one label",
