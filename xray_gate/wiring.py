@@ -1,0 +1,184 @@
+"""The one place that picks concretes. Extras (torch, onnxruntime) are reached from here, lazily."""
+
+import os
+import socket
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from mlflow.environment_variables import MLFLOW_ENABLE_WORKSPACES
+from mlflow.store.model_registry.sqlalchemy_workspace_store import WorkspaceAwareSqlAlchemyStore
+
+from xray_gate.backends.isolation import open_model
+from xray_gate.core.errors import InputError, PolicyError
+from xray_gate.ledger.ledger import Ledger
+from xray_gate.ledger.schema import upgrade
+from xray_gate.ledger.status import status_row
+from xray_gate.policy.files import Policy, PolicyPlace, PolicySet, read_policies, read_policy
+from xray_gate.probing.probe_files import read_probes
+from xray_gate.probing.probe_set import ProbeSet
+from xray_gate.registry.artifacts import MlflowArtifacts
+from xray_gate.registry.evidence_run import EvidenceRuns
+from xray_gate.registry.gated_store import GatedStore, GateParts, WorkspaceGatedStore
+from xray_gate.registry.store_uri import database_uri
+from xray_gate.registry.work import RegistryWork
+from xray_gate.report.files import write_report
+from xray_gate.runner.loop import Runner, RunnerParts
+from xray_gate.scan.pipeline import Progress, Scan, ScanRequest, default_seed, preprocessing_of
+from xray_gate.scan.ports import Device
+from xray_gate.scan.work import ScanOutput
+
+POLICY_VARIABLE = "XRAY_GATE_POLICY"
+
+
+def gated_store(store_uri: str, tracking_uri: str | None = None) -> GatedStore:
+    """The registry store that MLflow's server loads for `xray-gate+...` (entry point).
+
+    Raises `InputError` when the URI or XRAY_GATE_POLICY cannot be used: the server's registry
+    then answers with that error, and admits nothing.
+    """
+    uri = database_uri(store_uri)
+    place = os.environ.get(POLICY_VARIABLE)
+    if not place:
+        raise PolicyError(
+            f"{POLICY_VARIABLE} is not set, so nothing could ever be admitted; set it to a policy "
+            "file or a folder of policies before the server starts"
+        )
+    policies = PolicyPlace(Path(place))
+    policies.current()
+    store_class = WorkspaceGatedStore if MLFLOW_ENABLE_WORKSPACES.get() else GatedStore
+    # MLflow makes its own tables first; the ledger's refer to the same database.
+    upgrade(WorkspaceAwareSqlAlchemyStore(uri).engine)
+    store: GatedStore = store_class(uri, GateParts(Ledger(), policies.current))
+    return store
+
+
+def default_policy() -> Policy:
+    """The packaged policy, for a scan that names none."""
+    with resources.as_file(resources.files("xray_gate") / "data" / "default.yaml") as path:
+        return read_policy(path)
+
+
+def load_policy(path: Path | None) -> Policy:
+    """The one policy of a file, or the packaged one."""
+    if path is None:
+        return default_policy()
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; name the one policy file to scan with")
+    return read_policy(path)
+
+
+def load_policy_to_calibrate(path: Path | None) -> Policy:
+    """As `load_policy`; the calibration that it names need not exist yet."""
+    return default_policy() if path is None else read_policy(path, with_calibration=False)
+
+
+def load_probes(path: Path, policy: Policy) -> ProbeSet:
+    """The probes at `path`, in the size that the policy's preprocessing asks for."""
+    return read_probes(path, preprocessing_of(policy).size)
+
+
+def utc_now() -> datetime:
+    """The clock of reports."""
+    return datetime.now(UTC)
+
+
+def new_scan(progress: Progress | None = None) -> Scan:
+    """A scan over the real back ends."""
+    return Scan(open_model, utc_now, progress)
+
+
+@dataclass(frozen=True)
+class _PolicyScanner:
+    """Scans with the probes that the policy names."""
+
+    scan: Scan
+    device: Device
+
+    def __call__(self, path: Path, ref: str, policy: Policy) -> ScanOutput:
+        if policy.probes is None:
+            raise PolicyError(
+                f"policy {policy.name}: names no `probes`, and a runner cannot scan without; "
+                "add the path of clean labelled samples"
+            )
+        probes = load_probes(policy.probes, policy)
+        seed = default_seed(policy)
+        return self.scan(ScanRequest(path, ref, policy, probes, seed, self.device))
+
+
+@dataclass(frozen=True)
+class RunnerSettings:
+    """Where a runner works. `policy` says what to measure; without it, the server's does."""
+
+    registry_uri: str
+    tracking_uri: str
+    policy: Path | None = None
+    device: Device = "auto"
+    lease_seconds: float = 60.0
+
+
+def new_runner(settings: RunnerSettings, announce: Callable[[str], None]) -> Runner:
+    """A runner on a registry's database; `InputError` when its URIs cannot be used."""
+    if not settings.tracking_uri.startswith(("http://", "https://")):
+        raise InputError(
+            f"{settings.tracking_uri}: the runner reads and logs artifacts through the MLflow "
+            "server; give its http:// address as --tracking-uri"
+        )
+    store = _plain_store(settings.registry_uri)
+    queue = RegistryWork(
+        store.ManagedSessionMaker,
+        Ledger(),
+        owner=f"{socket.gethostname()[:50]}-{os.getpid()}-{uuid.uuid4().hex[:8]}",
+        lease_seconds=settings.lease_seconds,
+    )
+    measuring: PolicySet | None = None
+    if settings.policy is not None:
+        measuring = read_policies(settings.policy)
+    return Runner(
+        RunnerParts(
+            queue=queue,
+            fetch=MlflowArtifacts(settings.tracking_uri),
+            scan=_PolicyScanner(new_scan(), settings.device),
+            publish=EvidenceRuns(settings.tracking_uri, write_report),
+            measuring=measuring,
+            renew_seconds=settings.lease_seconds / 4,
+            announce=announce,
+        )
+    )
+
+
+def _plain_store(registry_uri: str) -> WorkspaceAwareSqlAlchemyStore:
+    # The workspace-aware class opens registries with and without workspaces; the gate's own
+    # tables and statements name the workspace themselves.
+    store = WorkspaceAwareSqlAlchemyStore(database_uri(registry_uri))
+    upgrade(store.engine)
+    return store
+
+
+def read_status(
+    registry_uri: str, workspace: str, name: str, version: int | None
+) -> list[dict[str, Any]]:
+    """What the ledger knows of a name's versions, newest first, or of one version."""
+    ledger = Ledger()
+    with _plain_store(registry_uri).ManagedSessionMaker() as session:
+        connection = session.connection()
+        found = ledger.registrations_of(connection, workspace, name, version)
+        return [status_row(ledger, connection, registration) for registration in found]
+
+
+__all__: Sequence[str] = (
+    "RunnerSettings",
+    "default_policy",
+    "gated_store",
+    "load_policy",
+    "load_policy_to_calibrate",
+    "load_probes",
+    "new_runner",
+    "new_scan",
+    "read_status",
+    "utc_now",
+)
