@@ -1,7 +1,7 @@
 """A loaded model as a classifier: batches in pixel space go in, labels come out."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -38,7 +38,11 @@ class Classifier:
 
     def __init__(self, runner: Runner, asking: Asking) -> None:
         self._runner = runner
-        self._asking = asking
+        declared = runner.declared
+        settled = asking.preprocessing.settled(
+            declared.shape, declared.dtype, asking.input_shape[0]
+        )
+        self._asking = replace(asking, preprocessing=settled)
         check_fit(runner.declared, self._prepare(_ramp(1, asking.input_shape)), self._layout)
         self._fixed_batch, self._head = self._try_out()
 
@@ -61,6 +65,12 @@ class Classifier:
                     coming = ahead.submit(self._inputs, batch, start + step, step)
                 labels[start : start + len(inputs)] = self._ask(inputs)
         return labels
+
+    @property
+    def input(self) -> str:
+        """The layout and type that the model is asked in, as in `nhwc uint8`."""
+        preprocessing = self._asking.preprocessing
+        return f"{preprocessing.layout} {preprocessing.dtype}"
 
     @property
     def _layout(self) -> Layout:

@@ -66,7 +66,7 @@ class _Server:
         return {
             "classes": self._classifier.classes,
             "architecture": runner.architecture,
-            "environment": runner.environment,
+            "environment": {**runner.environment, "input": self._classifier.input},
         }
 
     def _batch(self, header: dict[str, Any]) -> Batch:

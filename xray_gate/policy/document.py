@@ -3,9 +3,9 @@
 Unknown keys are errors: a misspelt setting must not silently fall back to a default.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from xray_gate.core.verdict import Enforcement
 from xray_gate.policy.calibration import Side
@@ -23,7 +23,8 @@ DetectorName = Literal["model_xray", "trigger_sweep", "b3d", "dtinspector"]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # A NaN compares as harmless with every score, and would switch a threshold off.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Match(_Strict):
@@ -38,8 +39,8 @@ class PreprocessingSpec(_Strict):
     scale: float = Field(default=1.0, gt=0)
     mean: list[float] | None = None
     std: list[Annotated[float, Field(gt=0)]] | None = None
-    layout: Literal["nchw", "nhwc"] = "nchw"
-    dtype: Literal["float32", "float16", "uint8"] = "float32"
+    layout: Literal["auto", "nchw", "nhwc"] = "auto"
+    dtype: Literal["auto", "float32", "float16", "uint8"] = "auto"
     size: Annotated[list[Annotated[int, Field(gt=0)]], Field(min_length=2, max_length=2)] | None = (
         None
     )
@@ -68,6 +69,23 @@ class CalibratedBounds(_Strict):
     unsafe_any_architecture: bool = False
 
 
+def _kind_of_thresholds(value: Any) -> str | None:
+    if isinstance(value, list):
+        return "<fixed>"
+    return "<calibrated>" if isinstance(value, dict | CalibratedBounds) else None
+
+
+# Told apart by their kind, so that a mistake in one is not reported against both.
+Thresholds = Annotated[
+    Annotated[CalibratedBounds, Tag("<calibrated>")] | Annotated[list[FixedBound], Tag("<fixed>")],
+    Discriminator(
+        _kind_of_thresholds,
+        custom_error_type="thresholds",
+        custom_error_message="is neither a mapping with `calibration` nor a list of bounds",
+    ),
+]
+
+
 class ModelXraySpec(_Strict):
     """Model X-ray's parameters (the paper's defaults) and the thresholds for its scores."""
 
@@ -80,7 +98,13 @@ class ModelXraySpec(_Strict):
     pixel_ranges: list[Literal["unclipped", "valid"]] = Field(
         default=["unclipped", "valid"], min_length=1, max_length=2
     )
-    thresholds: CalibratedBounds | list[FixedBound] | None = None
+    thresholds: Thresholds | None = None
+
+    @model_validator(mode="after")
+    def _ranges_differ(self) -> "ModelXraySpec":
+        if len(set(self.pixel_ranges)) < len(self.pixel_ranges):
+            raise ValueError("pixel_ranges names a range twice; name each once")
+        return self
 
     @model_validator(mode="after")
     def _thresholds_are_measured(self) -> "ModelXraySpec":
@@ -129,6 +153,7 @@ class PolicyDocument(_Strict):
     match: Match | None = None
     enforcement: Enforcement = Enforcement.ENFORCE
     probes: str | None = None
+    classes: int | None = Field(default=None, ge=2, description="labels that the model must have")
     class_names: list[str] | None = None
     min_probe_accuracy: float = Field(default=0.5, ge=0, le=1)
     preprocessing: PreprocessingSpec = PreprocessingSpec()

@@ -1,6 +1,6 @@
 """From pixel space to what the model wants, as declared in the policy."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -8,8 +8,8 @@ import numpy.typing as npt
 
 from xray_gate.probing.oracle import FloatArray
 
-Layout = Literal["nchw", "nhwc"]
-Dtype = Literal["float32", "float16", "uint8"]
+Layout = Literal["auto", "nchw", "nhwc"]
+Dtype = Literal["auto", "float32", "float16", "uint8"]
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,9 @@ class Preprocessing:
     In this order: `scale` (255 for a model that wants 0 to 255), `mean` and `std` per channel, in
     units of the scaled pixels, then `layout` and `dtype`. `size` (height, width) is applied once,
     to the probes, so that planes are laid through images of the model's own size.
+
+    `auto` is settled by what the model file declares of its input (`settled`); where nothing has
+    settled it, it is nchw and float32.
     """
 
     scale: float = 1.0
@@ -40,7 +43,27 @@ class Preprocessing:
         if self.dtype == "uint8":
             # Bytes wrap around when cast, so points outside the range are brought back first.
             return np.clip(np.rint(batch), 0, 255).astype(np.uint8)
-        return np.ascontiguousarray(batch, dtype=self.dtype)
+        dtype = "float32" if self.dtype == "auto" else self.dtype
+        return np.ascontiguousarray(batch, dtype=dtype)
+
+    def settled(
+        self, shape: tuple[int | None, ...] | None, dtype: str | None, channels: int
+    ) -> "Preprocessing":
+        """The same with every `auto` replaced by what a model declares of its input.
+
+        `shape` includes the batch axis, with None for a free length; `channels` is the probes'
+        number. A model that takes bytes gets 0 to 255.
+        """
+        chosen = self
+        if self.layout == "auto":
+            last = shape is not None and len(shape) == 4 and shape[3] == channels != shape[1]
+            chosen = replace(chosen, layout="nhwc" if last else "nchw")
+        if self.dtype == "auto":
+            if dtype == "uint8":
+                chosen = replace(chosen, dtype="uint8", scale=255.0 * self.scale)
+            else:
+                chosen = replace(chosen, dtype="float16" if dtype == "float16" else "float32")
+        return chosen
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values; `from_json` is the way back."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from xray_gate import __version__
-from xray_gate.core.errors import ScanError
+from xray_gate.core.errors import InputError, ModelAnswerError, ScanError
 from xray_gate.core.evidence import (
     DetectorEvidence,
     Evidence,
@@ -92,12 +92,14 @@ class Scan:
         # Streams of their own: how many random numbers a check uses must not move the planes.
         check_rng, *detector_rngs = rng.spawn(1 + len(ALL_DETECTORS))
         with self._open_model(_model_request(request)) as model:
+            _check_classes(request.policy, model)
             labels = check_answers(model, request.probes.as_batch(), check_rng)
             evidence = replace(
                 draft,
                 model=_model_facts(draft.model, model),
                 probes=_probe_facts(request.probes, labels),
-                environment={**draft.environment, **model.environment},
+                # Ours last: what the model's process says of itself must not replace it.
+                environment={**model.environment, **draft.environment},
             )
             runs = [
                 self._run(request, evidence, name, CheckedOracle(model, check_rng), labels, stream)
@@ -169,11 +171,31 @@ def _model_request(request: ScanRequest) -> ModelRequest:
         path=request.path,
         preprocessing=preprocessing_of(request.policy),
         outputs=document.outputs,
-        classes=int(request.probes.labels.max()) + 1,
+        classes=_least_classes(request),
         input_shape=(channels, height, width),
         device=request.device,
         limits=ModelLimits(document.limits.seconds, document.limits.memory_mb * 2**20),
     )
+
+
+def _least_classes(request: ScanRequest) -> int:
+    seen = int(request.probes.labels.max()) + 1
+    declared = request.policy.document.classes
+    if declared is not None and declared < seen:
+        raise InputError(
+            f"the policy {request.policy.name} says that there are {declared} classes, but the "
+            f"probes hold the label {seen - 1}; correct `classes` or the probes"
+        )
+    return declared or seen
+
+
+def _check_classes(policy: Policy, model: OpenModel) -> None:
+    declared = policy.document.classes
+    if declared is not None and model.classes != declared:
+        raise ModelAnswerError(
+            f"the model has {model.classes} classes, but the policy {policy.name} says {declared}; "
+            "correct `classes`, or register the model under a name with another policy"
+        )
 
 
 def _model_facts(facts: ModelFacts, model: OpenModel) -> ModelFacts:
