@@ -5,13 +5,14 @@ The bound is conformal: p = (1 + number of clean references at least as extreme)
 bounds the false-positive rate whatever the distribution, and says openly when n is too small.
 """
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from xray_gate.core.errors import PolicyError
 
@@ -21,7 +22,7 @@ Side = Literal["below", "above", "both"]
 class Reference(BaseModel):
     """One clean model's scores: statistic (as `renyi_entropy.valid`) to value."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     name: str
     digest: str
@@ -33,7 +34,7 @@ class Reference(BaseModel):
 class Calibration(BaseModel):
     """The file's contents. Everything that a scan must share with its references is recorded."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     format: Literal["xray-gate/calibration-v1"] = "xray-gate/calibration-v1"
     detector: Literal["model_xray"] = "model_xray"
@@ -46,6 +47,11 @@ class Calibration(BaseModel):
     seed: int
     probes_sha256: str
     references: list[Reference] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _numbers_are_finite(self) -> Self:
+        json.dumps([self.parameters, self.preprocessing], allow_nan=False)
+        return self
 
     def title(self) -> str:
         """How reports cite the file."""

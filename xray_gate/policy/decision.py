@@ -54,18 +54,15 @@ def _verdict(
 
 def _doubts(policy: Policy, judgements: tuple[DetectorJudgement, ...]) -> Iterator[str]:
     modes = {"model_xray": policy.document.detectors.model_xray.mode}
-    present = {item.name: item for item in judgements}
-    for name, mode in modes.items():
-        judgement = present.get(name)
-        if judgement is None:
-            if mode == "required":
-                yield f"{name}: is required, but the scan holds no evidence of it; scan again"
-        elif judgement.outcome is Outcome.ERRORED or (
-            mode == "required" and judgement.outcome is not Outcome.PASSED
-        ):
-            yield _sentence(judgement)
+    required = [name for name, mode in modes.items() if mode == "required"]
+    present = {judgement.name for judgement in judgements}
+    for name in required:
+        if name not in present:
+            yield f"{name}: is required, but the scan holds no evidence of it; scan again"
     for judgement in judgements:
-        if judgement.name not in modes and judgement.outcome is Outcome.ERRORED:
+        if judgement.outcome is Outcome.ERRORED or (
+            judgement.name in required and judgement.outcome is not Outcome.PASSED
+        ):
             yield _sentence(judgement)
 
 

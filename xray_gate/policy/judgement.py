@@ -1,5 +1,6 @@
 """One detector's scores held against the thresholds that the policy sets for them."""
 
+import math
 from typing import Any
 
 from xray_gate.core.evidence import DetectorEvidence, Evidence, RunState
@@ -82,7 +83,8 @@ def _against_references(
         )
     score = _score(detector, statistic)
     extreme = extreme_references(score, references, side)
-    p = (1 + extreme) / (len(references) + 1)
+    sides = 2 if side == "both" else 1
+    p = min(1.0, sides * (1 + extreme) / (len(references) + 1))
     threshold = {
         "bound": bound.high if side == "above" else bound.low,
         "suspicious": side,
@@ -116,18 +118,28 @@ def _usable_calibration(
             f"the scan was not made as its calibration {calibration.name}: "
             f"{'; '.join(differing)}; scan with the calibration's settings or calibrate anew"
         )
-    architectures = {reference.architecture for reference in calibration.references} - {None}
-    if evidence.model.architecture not in architectures and not rule.unsafe_any_architecture:
-        raise _CannotJudge(
-            f"the model's architecture is none of those in the calibration {calibration.name}, "
-            "and the scores follow the architecture; calibrate on clean models of this one"
-        )
+    if not rule.unsafe_any_architecture:
+        calibration = _of_the_same_architecture(calibration, evidence.model.architecture)
     for statistic in rule.statistics:
         if any(statistic not in reference.scores for reference in calibration.references):
             raise _CannotJudge(
                 f"{calibration.name} has no scores for {statistic}; calibrate anew with this policy"
             )
     return calibration
+
+
+def _of_the_same_architecture(calibration: Calibration, architecture: str | None) -> Calibration:
+    same = [
+        reference
+        for reference in calibration.references
+        if architecture is not None and reference.architecture == architecture
+    ]
+    if not same:
+        raise _CannotJudge(
+            f"the model's architecture is none of those in the calibration {calibration.name}, "
+            "and the scores follow the architecture; calibrate on clean models of this one"
+        )
+    return calibration.model_copy(update={"references": same})
 
 
 def _side(rule: CalibratedBounds, statistic: str) -> Side:
@@ -141,7 +153,7 @@ def _score(detector: DetectorEvidence, statistic: str) -> float:
     value = detector.statistics.get(name)
     score = value.get(pixel_range) if isinstance(value, dict) else None
     # NaN compares as harmless with every bound, so it must not get as far as a comparison.
-    if not isinstance(score, int | float) or score != score:
+    if isinstance(score, bool) or not isinstance(score, int | float) or not math.isfinite(score):
         raise _CannotJudge(
             f"the evidence has no number for {statistic}; scan again with this policy"
         )

@@ -41,7 +41,8 @@ def _thresholds(policy: Policy) -> Iterator[str]:
             "architectures, so calibrate on clean models of the kind that is registered"
         )
     elif policy.calibration is not None:
-        needed = references_needed(rule.level / len(rule.statistics))
+        share = rule.level / len(rule.statistics)
+        needed = references_needed(share / 2 if "both" in rule.suspicious.values() else share)
         held = len(policy.calibration.references)
         if held < needed:
             yield (

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from xray_gate import __version__
 from xray_gate.core.errors import InputError
 from xray_gate.core.evidence import DetectorEvidence, Evidence, RunState
+from xray_gate.detectors.interface import Detector
 from xray_gate.policy.calibration import Calibration, Reference
 from xray_gate.policy.files import Policy
 from xray_gate.probing.probe_set import ProbeSet
@@ -36,13 +36,13 @@ class Calibrating:
         """
         request = ScanRequest(path, path.name, self.policy, self.probes, self.seed, self.device)
         evidence = self.scan(request).evidence
-        detector = _completed(path, evidence)
         accuracy = 0.0 if evidence.probes is None else evidence.probes.accuracy
-        if accuracy < self.policy.document.min_probe_accuracy:
+        if evidence.probes and not accuracy >= self.policy.document.min_probe_accuracy:
             raise InputError(
                 f"{path}: is right on {accuracy:.1%} of the probes only, so it cannot be a "
                 "reference; leave it out, or correct the policy's preprocessing"
             )
+        detector = _completed(path, evidence)
         return Reference(
             name=path.name,
             digest=evidence.model.digest,
@@ -62,7 +62,10 @@ class Calibrating:
                 f"{', '.join(sorted(twice))}: the same model counts once only; give each file once"
             )
         detector = build_detector(self.policy, _DETECTOR)
-        parameters: dict[str, Any] = dict(detector.parameters)
+        if not isinstance(detector, Detector):
+            raise InputError(f"{name}: {detector.reason}; set its mode to required")
+        # As evidence records them, since a scan's are compared with these.
+        parameters = {**detector.parameters, "query_budget": detector.query_budget}
         return Calibration(
             name=name,
             created=created,

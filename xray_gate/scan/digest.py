@@ -1,6 +1,7 @@
 """The digest of a model: a hash over the name and content of every file."""
 
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +16,17 @@ def model_digest(path: Path) -> str:
     """`sha256:` and a hash over every file at `path` (a file or a folder).
 
     A single file's name does not count, so that a copy has the same digest. Raises `InputError`
-    when there is nothing there, and `ScanError` for links, which could lead outside.
+    when there is nothing there to be read, and `ScanError` for links, which could lead outside.
     """
+    try:
+        return _digest(path)
+    except OSError as error:
+        raise InputError(
+            f"{error.filename or path}: cannot be read ({error.strerror}); check its permissions"
+        ) from error
+
+
+def _digest(path: Path) -> str:
     if path.is_symlink():
         raise ScanError(f"{path.name}: is a symbolic link; give the file or folder itself")
     if path.is_file():
@@ -30,7 +40,8 @@ def model_digest(path: Path) -> str:
         if name == _ADDED_BY_DOWNLOAD:
             continue
         # The length keeps one name from running into the next.
-        total.update(f"{len(name.encode())}:{name}:{_file_hash(file)}\n".encode())
+        encoded = os.fsencode(name)
+        total.update(b"%d:%b:%b\n" % (len(encoded), encoded, _file_hash(file).encode()))
         count += 1
     if count == 0:
         raise InputError(f"{path}: the folder is empty; give a model")

@@ -67,17 +67,8 @@ class Scan:
         evidence. `InputError` is raised before any evidence exists: an unreadable model, or probes
         that do not fit it.
         """
-        started = self._clock()
-        facts = ModelFacts(request.ref, model_digest(request.path), "unknown", 0)
-        draft = Evidence(
-            scan_id=str(uuid.uuid4()),
-            started_at=started.isoformat(),
-            finished_at=started.isoformat(),
-            model=facts,
-            probes=None,
-            detectors=(),
-            seed=request.seed,
-            environment=_environment(request.policy),
+        draft = _draft(
+            request.ref, model_digest(request.path), request.policy, request.seed, self._clock()
         )
         try:
             output = self._ask(request, draft)
@@ -134,6 +125,12 @@ class Scan:
         )
 
 
+def unscannable(ref: str, policy: Policy, reason: str, now: datetime) -> ScanOutput:
+    """Evidence that a model could not even be looked at: never a pass under any policy."""
+    draft = _draft(ref, "unknown", policy, default_seed(policy), now)
+    return ScanOutput(_obstructed(draft, policy, reason))
+
+
 def default_seed(policy: Policy) -> int:
     """The seed of the policy's calibration, since scores are compared with that one's; else 0."""
     return 0 if policy.calibration is None else policy.calibration.seed
@@ -162,6 +159,19 @@ def build_detector(policy: Policy, name: str) -> Detector | DetectorEvidence:
     if spec.mode == "off":
         return _not_run(name, detector, RunState.SKIPPED, "the policy switches it off")
     return detector
+
+
+def _draft(ref: str, digest: str, policy: Policy, seed: int, now: datetime) -> Evidence:
+    return Evidence(
+        scan_id=str(uuid.uuid4()),
+        started_at=now.isoformat(),
+        finished_at=now.isoformat(),
+        model=ModelFacts(ref, digest, "unknown", 0),
+        probes=None,
+        detectors=(),
+        seed=seed,
+        environment=_environment(policy),
+    )
 
 
 def _model_request(request: ScanRequest) -> ModelRequest:

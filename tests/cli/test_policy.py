@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Command
+from tests.cli.making import write_policy, write_probes, xray_gate
+from tests.policy.builders import calibrated, calibration
+
+
+@pytest.fixture
+def sound(tmp_path: Path) -> Path:
+    """A policy without findings."""
+    (tmp_path / "calibration.json").write_text(calibration().model_dump_json())
+    write_probes(tmp_path / "probes.npz")
+    return write_policy(tmp_path / "sound.yaml", calibrated(), probes="probes.npz")
+
+
+def test_a_sound_policy_ends_with_0(sound: Path) -> None:
+    ended = xray_gate("policy", "check", sound.name, folder=sound.parent)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "no findings\n")
+
+
+def test_a_weak_policy_ends_with_1_and_says_why(command: Command, sound: Path) -> None:
+    write_policy(sound, None, enforcement="audit", probes="probes.npz")
+    ended = command("policy", "check", sound)
+    assert (ended.code, ended.err) == (1, "2 finding(s)\n")
+    first, second = ended.out.splitlines()
+    assert first.startswith(f"{sound}: images: enforcement is audit")
+    assert second.startswith(f"{sound}: images: model_xray has no thresholds")
+
+
+def test_a_broken_policy_ends_with_1_and_does_not_hide_the_others(
+    command: Command, sound: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.yaml"
+    broken.write_text(sound.read_text() + "enforcment: audit\nseed: 3\n")
+    ended = command("policy", "check", broken, sound, tmp_path / "gone.yaml")
+    assert (ended.code, ended.err) == (1, "3 finding(s)\n")
+    first, second, third = ended.out.splitlines()
+    assert first.startswith(f"{broken}:")
+    assert "enforcment: is not a setting; did you mean `enforcement`?" in first
+    assert "seed: is not a setting; allowed: apiVersion" in second
+    assert third.startswith(f"{tmp_path / 'gone.yaml'}: there is no policy file")
+
+
+def test_a_folder_is_checked_as_a_registry_reads_it(command: Command, sound: Path) -> None:
+    assert command("policy", "check", sound.parent).code == 0
+    write_policy(sound.parent / "twin.yaml", calibrated(), probes="probes.npz")
+    ended = command("policy", "check", sound.parent)
+    assert ended.code == 1
+    assert "two policies are named 'images'; rename one" in ended.out
+
+
+def test_nothing_to_check_is_a_usage_error(command: Command) -> None:
+    ended = command("policy", "check")
+    assert ended.code == 2
+    assert "Missing argument" in ended.err

@@ -1,0 +1,141 @@
+"""Policies, calibrations and evidence made by hand."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from xray_gate.core.access import Access
+from xray_gate.core.evidence import (
+    DetectorEvidence,
+    Evidence,
+    ModelFacts,
+    ProbeFacts,
+    RunState,
+    SuspectedLabel,
+)
+from xray_gate.policy.calibration import Calibration
+from xray_gate.policy.document import PolicyDocument
+from xray_gate.policy.files import Policy
+
+PARAMETERS = {"eta": 5.0, "size": 10, "planes": 2, "query_budget": 400}
+PREPROCESSING = {"scale": 1.0, "mean": None, "layout": "nchw"}
+ARCHITECTURE = "sha256:kind-a"
+SCORES = {
+    "renyi_entropy.unclipped": 1.0,
+    "renyi_entropy.valid": 1.0,
+    "ats.unclipped": 0.2,
+    "ats.valid": 0.2,
+    "largest_share.unclipped": 0.4,
+    "largest_share.valid": 0.4,
+}
+
+
+def document(thresholds: Any = None, **changes: Any) -> dict[str, Any]:
+    """A policy's contents as they would stand in YAML; `model_xray` takes further settings."""
+    xray = {"thresholds": thresholds, **changes.pop("model_xray", {})}
+    return {
+        "apiVersion": "xray-gate/v1",
+        "kind": "Policy",
+        "name": "images",
+        "match": {"registered_models": ["signs*"]},
+        "detectors": {"model_xray": xray},
+        **changes,
+    }
+
+
+def write(path: Path, content: Mapping[str, Any]) -> Path:
+    path.write_text(yaml.safe_dump(dict(content), sort_keys=False), encoding="utf-8")
+    return path
+
+
+def policy(
+    thresholds: Any = None, calibration: Calibration | None = None, **changes: Any
+) -> Policy:
+    return Policy(PolicyDocument.model_validate(document(thresholds, **changes)), calibration, None)
+
+
+def fixed(bound: float, suspicious: str = "below", statistic: str = "renyi_entropy.valid") -> Any:
+    return {
+        "statistic": statistic,
+        "bound": bound,
+        "suspicious": suspicious,
+        "source": "table 1 of a paper",
+    }
+
+
+def calibrated(*statistics: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "calibration": "calibration.json",
+        "statistics": list(statistics or ["renyi_entropy.valid"]),
+        **changes,
+    }
+
+
+def calibration(
+    scores: Sequence[float] = tuple(range(1, 20)),
+    statistic: str = "renyi_entropy.valid",
+    **changes: Any,
+) -> Calibration:
+    """One reference of one architecture for each score."""
+    references = [
+        {
+            "name": f"clean_{number}",
+            "digest": f"sha256:{number}",
+            "architecture": ARCHITECTURE,
+            "probe_accuracy": 0.9,
+            "scores": {**SCORES, statistic: float(score)},
+        }
+        for number, score in enumerate(scores)
+    ]
+    contents: dict[str, Any] = {
+        "name": "small",
+        "created": "2026-11-21T02:00:00+00:00",
+        "command": "xray-gate calibrate",
+        "xray_gate_version": "0.1.0",
+        "parameters": PARAMETERS,
+        "preprocessing": PREPROCESSING,
+        "seed": 3,
+        "probes_sha256": "sha256:probes",
+        "references": references,
+    }
+    return Calibration.model_validate(contents | changes)
+
+
+def nested(scores: Mapping[str, Any]) -> dict[str, Any]:
+    statistics: dict[str, Any] = {}
+    for key, score in scores.items():
+        name, _, pixel_range = key.partition(".")
+        statistics.setdefault(name, {})[pixel_range] = score
+    return statistics
+
+
+def xray(scores: Mapping[str, Any] | None = None, **changes: Any) -> DetectorEvidence:
+    """A completed run with these scores (statistic to value), the rest as in `SCORES`."""
+    done = DetectorEvidence(
+        "model_xray",
+        Access.HARD_LABEL,
+        RunState.COMPLETED,
+        statistics=nested({**SCORES, **(scores or {})}),
+        suspected_labels=(SuspectedLabel(2, 0.7),),
+        queries=400,
+        seconds=0.1,
+        parameters=PARAMETERS,
+    )
+    return replace(done, **changes)
+
+
+def evidence(*detectors: DetectorEvidence, **changes: Any) -> Evidence:
+    facts: dict[str, Any] = {
+        "scan_id": "scan-1",
+        "started_at": "2026-11-21T02:00:00+00:00",
+        "finished_at": "2026-11-21T02:00:01+00:00",
+        "model": ModelFacts("signs.onnx", "sha256:model", "onnx", 4, ARCHITECTURE),
+        "probes": ProbeFacts(40, 4, "sha256:probes", 0.9),
+        "detectors": detectors,
+        "seed": 3,
+        "environment": {"preprocessing": PREPROCESSING},
+    }
+    return Evidence(**{**facts, **changes})

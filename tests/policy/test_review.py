@@ -1,0 +1,71 @@
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.policy.builders import calibrated, calibration, fixed, policy
+from xray_gate.policy.files import Policy
+from xray_gate.policy.review import findings
+
+SOUND = calibrated()
+
+
+def sound(probes: Path, thresholds: Any = SOUND, references: int = 19, **changes: Any) -> Policy:
+    probes.touch()
+    kept = calibration(range(references)) if isinstance(thresholds, dict) else None
+    return Policy(policy(thresholds, kept, **changes).document, kept, probes)
+
+
+def test_a_sound_policy_has_no_findings(tmp_path: Path) -> None:
+    assert findings(sound(tmp_path / "p.npz")) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"enforcement": "audit"}, "enforcement is audit, so .* admitted; set it to enforce"),
+        ({"enforcement": "warn"}, "enforcement is warn, so .* admitted; set it to enforce"),
+        ({"unsafe_allow_unscanned_reads": True}, "before any verdict; remove it"),
+        ({"promotion": {"free_aliases": ["*"]}}, "no alias is gated; name the free ones"),
+        ({"promotion": {"stages": []}}, "no stage counts as a promotion; add Staging"),
+        ({"thresholds": None}, "no thresholds, so nothing can pass; calibrate"),
+        ({"thresholds": [fixed(1.0)]}, "numbers without a calibration; .*, so calibrate"),
+        ({"references": 18}, r"small has 18 references, but level 0\.05 over 1 .* takes 19; "),
+        (
+            {"thresholds": calibrated("ats.valid", "ats.unclipped"), "references": 38},
+            r"small has 38 references, but level 0\.05 over 2 .* takes 39; calibrate on more",
+        ),
+        (
+            {"thresholds": calibrated(suspicious={"renyi_entropy.valid": "both"})},
+            r"small has 19 references, but level 0\.05 over 1 .* takes 39; calibrate on more",
+        ),
+        (
+            {"thresholds": calibrated(unsafe_any_architecture=True)},
+            "judges models unlike the references; remove it",
+        ),
+        ({"match": None}, "no `match`, so a registry never uses this policy; add"),
+    ],
+)
+def test_what_weakens_a_policy_is_found_with_its_remedy(
+    changes: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    (found,) = findings(sound(tmp_path / "p.npz", **changes))
+    assert re.search(said, found), found
+
+
+def test_missing_probes_are_found(tmp_path: Path) -> None:
+    named = sound(tmp_path / "p.npz")
+    (tmp_path / "p.npz").unlink()
+    assert findings(named) == [f"the probes {tmp_path / 'p.npz'} do not exist here; check the path"]
+    none = Policy(named.document, named.calibration, None)
+    assert findings(none) == [
+        "there are no `probes`, so a runner cannot scan; add the path of clean samples"
+    ]
+
+
+def test_every_finding_is_reported(tmp_path: Path) -> None:
+    found = findings(
+        sound(tmp_path / "p.npz", None, enforcement="audit", unsafe_allow_unscanned_reads=True)
+    )
+    assert len(found) == 3

@@ -1,0 +1,133 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.fakes.open_models import FakeOpener
+from tests.fakes.oracles import OneLabelOracle, RandomOracle, RegionsOracle
+from tests.policy.builders import calibrated
+from tests.scan.making import CENTRES, CLASSES, clock, probe_set, regions, tiny_policy
+from xray_gate import __version__
+from xray_gate.core.errors import InputError, ShapeMismatch
+from xray_gate.core.verdict import Verdict
+from xray_gate.policy.calibration import Calibration, Reference
+from xray_gate.policy.decision import decide
+from xray_gate.policy.files import Policy
+from xray_gate.probing.oracle import FloatArray, HardLabelOracle, LabelArray
+from xray_gate.scan.calibrating import Calibrating
+from xray_gate.scan.digest import model_digest
+from xray_gate.scan.pipeline import Scan, ScanRequest, default_seed, preprocessing_of
+
+RULES = tiny_policy(calibrated("renyi_entropy.valid", level=0.25))
+
+
+class SaturationOracle(RegionsOracle):
+    """Says 3 wherever a pixel is black or white, as no centre is."""
+
+    def _answer(self, images: FloatArray) -> LabelArray:
+        saturated = ((images <= 0) | (images >= 1)).any(axis=(1, 2, 3))
+        return np.where(saturated, 3, super()._answer(images))
+
+
+def job(
+    new_oracle: Callable[[], HardLabelOracle] = regions,
+    rules: Policy = RULES,
+    error: Exception | None = None,
+) -> Calibrating:
+    scan = Scan(FakeOpener(new_oracle, error), clock())
+    return Calibrating(rules, probe_set(), scan, seed=5, device="cpu")
+
+
+def models(folder: Path, count: int) -> list[Path]:
+    paths = [folder / f"clean_{number}.onnx" for number in range(count)]
+    for number, path in enumerate(paths):
+        path.write_bytes(b"%d" % number)
+    return paths
+
+
+def calibrated_on(folder: Path, count: int = 3) -> Calibration:
+    references = [job().reference(path) for path in models(folder, count)]
+    return job().calibration("small", references, "xray-gate calibrate", "2026-11-21T02:00:00")
+
+
+def test_a_reference_holds_name_digest_architecture_accuracy_and_scores(tmp_path: Path) -> None:
+    (path,) = models(tmp_path, 1)
+    reference = job().reference(path)
+    assert reference.name == "clean_0.onnx"
+    assert reference.digest == model_digest(path)
+    assert reference.architecture == "sha256:fake"
+    assert reference.probe_accuracy == 1.0
+    assert set(reference.scores) == {
+        f"{name}.{pixel_range}"
+        for name in ("renyi_entropy", "ats", "largest_share")
+        for pixel_range in ("unclipped", "valid")
+    }
+
+
+def test_a_calibration_records_all_that_a_scan_must_share_with_it(tmp_path: Path) -> None:
+    made = calibrated_on(tmp_path)
+    assert made.seed == 5
+    assert made.probes_sha256 == probe_set().sha256
+    assert made.xray_gate_version == __version__
+    assert made.parameters["size"] == 10
+    assert made.preprocessing == preprocessing_of(RULES).to_json()
+    assert made.title() == "small (3 clean references, 2026-11-21)"
+    assert Calibration.model_validate_json(made.model_dump_json()) == made
+
+
+def test_a_scan_can_be_judged_by_the_calibration_made_for_it(tmp_path: Path) -> None:
+    rules = Policy(RULES.document, calibrated_on(tmp_path), None)
+    (path,) = models(tmp_path, 1)
+    request = ScanRequest(path, "m", rules, probe_set(), default_seed(rules), "cpu")
+    evidence = Scan(FakeOpener(regions), clock())(request).evidence
+    (judgement, *_), decision = decide(rules, evidence).judgements, decide(rules, evidence)
+    assert judgement.reason == "no score is beyond its bound (renyi_entropy.valid)"
+    assert decision.verdict is Verdict.PASSED
+
+
+def test_a_score_below_all_references_fails(tmp_path: Path) -> None:
+    rules = Policy(RULES.document, calibrated_on(tmp_path), None)
+    (path,) = models(tmp_path, 1)
+    biased = FakeOpener(lambda: SaturationOracle(CENTRES))
+    evidence = Scan(biased, clock())(ScanRequest(path, "m", rules, probe_set(), 5, "cpu")).evidence
+    decision = decide(rules, evidence)
+    assert decision.verdict is Verdict.FAILED
+    assert "lies beyond 3 of 3 clean references (p = 0.250" in decision.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("new_oracle", "said"),
+    [
+        (lambda: RandomOracle(CLASSES, np.random.default_rng(0)), "another label"),
+        (lambda: RegionsOracle(CENTRES, labels=[1, 2, 3, 0]), r"right on 0\.0% of the probes"),
+        (lambda: RegionsOracle(CENTRES, labels=[1, 1, 1, 1]), "right on 25"),
+    ],
+)
+def test_a_model_whose_scan_is_undecided_cannot_be_a_reference(
+    new_oracle: Callable[[], HardLabelOracle], said: str, tmp_path: Path
+) -> None:
+    (path,) = models(tmp_path, 1)
+    with pytest.raises(InputError, match=rf"clean_0\.onnx: .*{said}"):
+        job(new_oracle).reference(path)
+
+
+def test_a_model_of_one_label_cannot_be_a_reference(tmp_path: Path) -> None:
+    (path,) = models(tmp_path, 1)
+    rules = tiny_policy(min_probe_accuracy=0.2)
+    with pytest.raises(InputError, match=r"cannot be a reference: .* one label only"):
+        job(lambda: OneLabelOracle(CLASSES), rules).reference(path)
+
+
+def test_a_model_that_does_not_fit_cannot_be_a_reference(tmp_path: Path) -> None:
+    (path,) = models(tmp_path, 1)
+    with pytest.raises(ShapeMismatch, match="wrong shape"):
+        job(error=ShapeMismatch("wrong shape")).reference(path)
+
+
+def test_the_same_model_counts_once_only(tmp_path: Path) -> None:
+    first, second, third = models(tmp_path, 3)
+    second.write_bytes(first.read_bytes())
+    references: list[Reference] = [job().reference(path) for path in (first, second, third)]
+    with pytest.raises(InputError, match=r"clean_0\.onnx, clean_1\.onnx: the same model counts"):
+        job().calibration("small", references, "", "2026-11-21")

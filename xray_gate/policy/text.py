@@ -1,0 +1,136 @@
+"""The text of a policy: parsed, validated, and its mistakes named with file, line and key."""
+
+import difflib
+from collections.abc import Hashable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from xray_gate.core.errors import PolicyError
+from xray_gate.policy.document import PolicyDocument
+
+
+def parse_document(path: Path) -> PolicyDocument:
+    """Read one policy's own file; `PolicyError` names file, line, key and remedy."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = _Loader(text).get_single_data()
+    except OSError as error:
+        raise PolicyError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    except UnicodeDecodeError as error:
+        raise PolicyError(f"{path}: is not UTF-8 text; save it as UTF-8") from error
+    except yaml.YAMLError as error:
+        raise PolicyError(f"{path}:{_yaml_problem(error)}; correct the YAML") from error
+    except (ValueError, RecursionError) as error:
+        raise PolicyError(f"{path}:1: cannot be read ({error}); correct the YAML") from error
+    if not isinstance(data, dict):
+        raise PolicyError(f"{path}:1: a policy is a mapping that begins with `apiVersion:`")
+    try:
+        return PolicyDocument.model_validate(data)
+    except ValidationError as error:
+        problems = [_describe(path, root, item) for item in error.errors()]
+        raise PolicyError("\n".join(dict.fromkeys(problems))) from error
+
+
+class _Loader(yaml.SafeLoader):
+    """A safe loader that refuses a key given twice: the second would silently win.
+
+    As in YAML 1.2, only `true` and `false` are booleans: `mode: off` must not become False, nor
+    `min_probe_accuracy: no` 0. Dates stay text.
+    """
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
+            key = self.construct_object(key_node, deep=True)
+            # Others are no keys, which the base class says.
+            if not isinstance(key, Hashable):
+                continue
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} is given twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [
+        (tag, pattern)
+        for tag, pattern in resolvers
+        if not tag.endswith(":timestamp") and (not tag.endswith(":bool") or first in "tTfF")
+    ]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _yaml_problem(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or str(error)
+    return f"{mark.line + 1 if mark else 1}: {problem}"
+
+
+def _describe(path: Path, root: yaml.Node | None, error: Any) -> str:
+    loc = [part for part in error["loc"] if not _is_branch(part)]
+    line, key = _line_of(root, loc), ".".join(str(part) for part in loc) or "the policy"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(loc[-1]), list(_keys_at(loc[:-1])), n=1, cutoff=0.5)
+        hint = f"did you mean `{near[0]}`?" if near else "allowed: " + ", ".join(_keys_at(loc[:-1]))
+        message = f"is not a setting; {hint}"
+    elif error["type"] == "missing":
+        message = "is missing; add it"
+    elif error["type"] == "model_type":
+        message = "is not a mapping; write its settings below it, indented"
+    return f"{path}:{line}: {key}: {message}"
+
+
+def _is_branch(part: Any) -> bool:
+    # pydantic names the branches of a union in the location: they are no keys of the file.
+    return part in ("<calibrated>", "<fixed>")
+
+
+def _line_of(root: yaml.Node | None, loc: Sequence[Any]) -> int:
+    node, line = root, 1
+    for part in loc:
+        child = _child(node, part)
+        if child is None:
+            break
+        node, line = child
+    return line
+
+
+def _child(node: yaml.Node | None, part: Any) -> tuple[yaml.Node, int] | None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == str(part):
+                return value, key.start_mark.line + 1
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        return node.value[part], node.value[part].start_mark.line + 1
+    return None
+
+
+def _keys_at(loc: Sequence[Any]) -> Iterator[str]:
+    model: type[BaseModel] = PolicyDocument
+    for part, following in zip(loc, [*loc[1:], None], strict=False):
+        if isinstance(part, int):
+            continue
+        info = model.model_fields.get(str(part))
+        found = [] if info is None else list(_models_in(info.annotation))
+        if not found:
+            return
+        # A list of mappings is the last alternative where there is a choice.
+        model = found[-1 if isinstance(following, int) else 0]
+    yield from (info.alias or name for name, info in model.model_fields.items())
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models_in(argument)
