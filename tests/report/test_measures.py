@@ -88,3 +88,13 @@ def test_a_score_on_the_suspicious_side_has_another_shape() -> None:
 
 def test_a_rate_is_drawn_up_to_one() -> None:
     assert ">1</text>" in number_line(Measure("flip_rate", 0.2, bound=0.6, suspicious="above"))
+
+
+@pytest.mark.parametrize(("level", "suspicious"), [(None, True), (0.05, False)])
+def test_a_score_at_its_bound_is_read_as_the_policy_reads_it(
+    level: float | None, suspicious: bool
+) -> None:
+    threshold = {"bound": 1.5, "suspicious": "below", "level": level}
+    (measure,) = measures({"score": 1.5}, {"score": threshold})
+    assert measure.beyond is suspicious
+    assert measure.rule == f"suspicious {'at or ' if suspicious else ''}below 1.5"

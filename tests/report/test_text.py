@@ -19,7 +19,7 @@ def test_verdict_and_reasons_come_first() -> None:
 def test_each_detector_says_what_it_found_and_what_it_cost() -> None:
     text = render_text(report())
     assert "  model_xray   failed (120,000 queries, 12.3 s)" in text
-    assert "renyi_entropy.unclipped 0.71 (suspicious at or below 1.21)  <- suspicious" in text
+    assert "renyi_entropy.unclipped 0.71 (suspicious below 1.21)  <- suspicious" in text
     assert "ats.valid 0.126 (no threshold)\n" in text
     assert "suspected label 3 (share 70.0%)" in text
     assert "  dtinspector  skipped\n      needs the training data" in text

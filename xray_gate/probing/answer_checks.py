@@ -21,7 +21,7 @@ class CheckedOracle:
     """Hides repeated questions in every batch and compares their answers.
 
     Each call asks `repeats` random rows a second time, at random places of the batch, and strips
-    those answers again. `check_queries` counts them over all calls.
+    those answers again; then it asks one row alone. `check_queries` counts these over all calls.
     """
 
     def __init__(self, oracle: HardLabelOracle, rng: np.random.Generator, repeats: int = 8) -> None:

@@ -26,8 +26,10 @@ _LARGEST = 1e300
 class Measure:
     """One score with its bound, each None where there is none.
 
-    `suspicious` is the side of the bound, itself included, that speaks for a backdoor, as the
-    policy wrote it: `below` and `above` are known. `p_value` and `level` are in [0, 1].
+    `suspicious` is the side of the bound that speaks for a backdoor, as the policy wrote it:
+    `below` and `above` are known. `p_value` and `level` are in [0, 1]. The bound itself is
+    suspicious where it is a number of the policy's; one at a level is a clean reference's own
+    score, and as such is not.
     """
 
     key: str
@@ -50,18 +52,24 @@ class Measure:
         """`suspicious at or below 1.21`, or `no threshold`."""
         if self.bound is None:
             return "no threshold"
-        sides = {"below": "at or below", "above": "at or above"}
-        side = sides.get(self.suspicious or "", self.suspicious or "(side not stated)")
-        return f"suspicious {side} {number(self.bound)}"
+        side = self.suspicious or "(side not stated)"
+        including = "at or " if side in ("below", "above") and not self._strict else ""
+        return f"suspicious {including}{side} {number(self.bound)}"
 
     @property
     def beyond(self) -> bool | None:
         """Whether the score lies on the suspicious side; None where that cannot be told."""
         if self.score is None or self.bound is None:
             return None
-        if self.suspicious == "below":
-            return self.score <= self.bound
-        return self.score >= self.bound if self.suspicious == "above" else None
+        if self.suspicious not in ("below", "above"):
+            return None
+        if self.score == self.bound:
+            return not self._strict
+        return (self.score < self.bound) == (self.suspicious == "below")
+
+    @property
+    def _strict(self) -> bool:
+        return self.level is not None
 
 
 def measures(statistics: Mapping[str, Any], thresholds: Mapping[str, Any]) -> list[Measure]:
