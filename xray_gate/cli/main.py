@@ -5,6 +5,7 @@ stdout carries only the result; progress and messages go to stderr.
 
 import logging
 import os
+import signal
 import sys
 import traceback
 from typing import NoReturn
@@ -42,16 +43,31 @@ for command in (scan, runner, status, calibrate, policy, demo):
     cli.add_command(command)
 
 
+class _Terminated(BaseException):
+    """SIGTERM arrived; not an Exception, so that nothing on the way takes it for a failure."""
+
+
+def _terminate(*_: object) -> NoReturn:
+    raise _Terminated
+
+
 def run(arguments: list[str] | None = None) -> NoReturn:
     """The console script: every way to end has its exit code."""
+    # Ends as Ctrl-C does: servers and model processes that were started are stopped, too.
+    signal.signal(signal.SIGTERM, _terminate)
     # Telemetry would be a network connection that nobody asked for.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    # MLflow writes a link to stdout for every run that ends.
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     try:
         result = cli.main(arguments, prog_name="xray-gate", standalone_mode=False)
         code = result if isinstance(result, int) else 0
     except click.exceptions.Abort:
         click.echo("interrupted", err=True)
-        code = 130
+        code = 128 + signal.SIGINT
+    except _Terminated:
+        click.echo("terminated", err=True)
+        code = 128 + signal.SIGTERM
     except click.ClickException as error:
         error.show()
         code = ExitCode.USAGE
