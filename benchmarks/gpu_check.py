@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks.query_rate import plane, scan_rate
+from benchmarks.query_rate import plane, plane_rate
 from xray_gate.backends.isolation import open_model
 from xray_gate.probing.oracle import LabelArray
 from xray_gate.probing.preprocessing import Preprocessing
@@ -56,7 +56,7 @@ def ask(path: Path, device: Device, options: argparse.Namespace) -> tuple[LabelA
     )
     with open_model(request) as model:
         labels = model.labels(points)
-        return labels, scan_rate(model, points)
+        return labels, plane_rate(model, points)
 
 
 if __name__ == "__main__":

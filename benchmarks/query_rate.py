@@ -1,9 +1,11 @@
 """Queries a second of a scan, beside the bare onnxruntime rate at the same batch size.
 
-    python -m benchmarks.query_rate MODEL.onnx [--batch 256] [--rounds 5]
+    python -m benchmarks.query_rate MODEL.onnx [--probes PROBES] [--batch 256] [--rounds 5]
 
-The two take turns in one run, on the same model with the same number of threads: what counts is
-the ratio, not the single rates, which follow the machine and whatever else it is doing.
+Three take turns in one run: the bare session, one plane through the model's process, and Model
+X-ray as a scan runs it, with hidden checks and scores. All ask the same model with the same number
+of threads: what counts is the ratio, not the single rates, which follow the machine and whatever
+else it is doing.
 """
 
 import argparse
@@ -15,19 +17,27 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
+from xray_gate import wiring
 from xray_gate.backends.isolation import available_threads, open_model
+from xray_gate.core.evidence import RunState
+from xray_gate.detectors.model_xray import ModelXray, ModelXrayParameters
+from xray_gate.probing.answer_checks import CheckedOracle
 from xray_gate.probing.oracle import PlanePoints
 from xray_gate.probing.preprocessing import Preprocessing
+from xray_gate.probing.probe_files import read_probes
+from xray_gate.probing.probe_set import ProbeSet
 from xray_gate.scan.ports import ModelLimits, ModelRequest, OpenModel
 
 SIDE = 100
 QUERIES = SIDE * SIDE
+DEMO_PROBES = Path(wiring.__file__).parent / "data" / "demo" / "probes.npz"
 
 
 def main() -> None:
     """Print one Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("model", type=Path)
+    parser.add_argument("--probes", type=Path, default=DEMO_PROBES)
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
@@ -45,11 +55,16 @@ def main() -> None:
         limits=ModelLimits(),
         batch_size=options.batch,
     )
+    probes = read_probes(options.probes)
     with open_model(request) as model:
         rounds = [
-            (bare_rate(session, points, options.batch), scan_rate(model, points))
+            (
+                bare_rate(session, points, options.batch),
+                plane_rate(model, points),
+                scan_rate(model, probes),
+            )
             for _ in range(options.rounds + 1)
-        ][1:]  # the first round warms both up
+        ][1:]  # the first round warms all of them up
     report(options, rounds)
 
 
@@ -81,26 +96,35 @@ def bare_rate(session: onnxruntime.InferenceSession, points: PlanePoints, batch:
     return calls * batch / (time.perf_counter() - started)
 
 
-def scan_rate(model: OpenModel, points: PlanePoints) -> float:
+def plane_rate(model: OpenModel, points: PlanePoints) -> float:
     """Queries a second through the child process, points made there."""
     started = time.perf_counter()
     model.labels(points)
     return len(points) / (time.perf_counter() - started)
 
 
-def report(options: argparse.Namespace, rounds: list[tuple[float, float]]) -> None:
-    """The medians, and the median, least and greatest ratio over the rounds."""
-    ratios = sorted(scan / bare for bare, scan in rounds)
-    bare = statistics.median(rate for rate, _ in rounds)
-    scan = statistics.median(rate for _, rate in rounds)
+def scan_rate(model: OpenModel, probes: ProbeSet) -> float:
+    """Queries a second of Model X-ray on one plane in both ranges, with checks and scores."""
+    rng = np.random.default_rng(0)
+    labels = model.labels(probes.as_batch())
+    detector = ModelXray(ModelXrayParameters(size=SIDE, planes=1))
+    evidence = detector.run(CheckedOracle(model, rng), probes, labels, rng).evidence
+    if evidence.state is not RunState.COMPLETED:
+        raise SystemExit(f"the scan did not complete: {evidence.reason}")
+    return evidence.queries / evidence.seconds
+
+
+def report(options: argparse.Namespace, rounds: list[tuple[float, float, float]]) -> None:
+    """The medians, and the median, least and greatest share of the bare rate over the rounds."""
     print(f"model {options.model.name}, batch {options.batch}, {available_threads()} threads,")
     print(f"onnxruntime {onnxruntime.__version__}, {platform.machine()}, {len(rounds)} rounds\n")
-    print("| | queries a second (median) |\n|---|---|")
-    print(f"| bare onnxruntime | {bare:,.0f} |\n| scan | {scan:,.0f} |")
-    print(
-        f"| **share** | **{statistics.median(ratios):.1%}** "
-        f"(rounds: {ratios[0]:.1%} to {ratios[-1]:.1%}) |"
-    )
+    print("| | queries a second (median) | share of bare (median, least to greatest) |")
+    print("|---|---|---|")
+    for column, name in enumerate(("bare onnxruntime", "one plane", "Model X-ray")):
+        rate = statistics.median(rates[column] for rates in rounds)
+        ratios = sorted(rates[column] / rates[0] for rates in rounds)
+        share = f"{statistics.median(ratios):.1%} ({ratios[0]:.1%} to {ratios[-1]:.1%})"
+        print(f"| {name} | {rate:,.0f} | {share if column else '100%'} |")
 
 
 if __name__ == "__main__":

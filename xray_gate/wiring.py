@@ -38,8 +38,8 @@ POLICY_VARIABLE = "XRAY_GATE_POLICY"
 def gated_store(store_uri: str, tracking_uri: str | None = None) -> GatedStore:
     """The registry store that MLflow's server loads for `xray-gate+...` (entry point).
 
-    Raises `InputError` when the URI or XRAY_GATE_POLICY cannot be used: the server's registry
-    then answers with that error, and admits nothing.
+    Raises `InputError` when the URI or XRAY_GATE_POLICY cannot be used: MLflow's server then does
+    not start.
     """
     uri = database_uri(store_uri)
     place = os.environ.get(POLICY_VARIABLE)

@@ -16,6 +16,9 @@ from xray_gate.ledger.tables import policy_sets, registrations, runners, scans, 
 from xray_gate.policy.files import PolicySet
 from xray_gate.scan.work import Lease, Registration, VersionKey, VersionState
 
+# A deleted version must not hide one that was renamed to its name.
+_NEWEST_FIRST = (registrations.c.state == VersionState.DELETED, registrations.c.id.desc())
+
 
 @dataclass(frozen=True)
 class VerdictRow:
@@ -71,7 +74,7 @@ class Ledger:
                 update(registrations).where(same).values(version=registrations.c.version)
             )
         row = connection.execute(
-            select(registrations).where(same).order_by(registrations.c.id.desc()).limit(1)
+            select(registrations).where(same).order_by(*_NEWEST_FIRST).limit(1)
         ).first()
         return None if row is None else _registration(row)
 
@@ -82,7 +85,7 @@ class Ledger:
         rows = connection.execute(
             select(registrations)
             .where(registrations.c.workspace == workspace, registrations.c.name == name)
-            .order_by(registrations.c.id.desc())
+            .order_by(*_NEWEST_FIRST)
         )
         newest: dict[int, Registration] = {}
         for row in rows:
@@ -103,7 +106,10 @@ class Ledger:
         )
 
     def rename(self, connection: Connection, key: VersionKey, new_name: str) -> None:
-        """Let the registrations of a version follow its registered model's new name."""
+        """Let the registrations of a version follow its registered model's new name.
+
+        A scan that runs was made for the old name's policy: its lease ends, and it is made again.
+        """
         connection.execute(
             update(registrations)
             .where(
@@ -111,7 +117,7 @@ class Ledger:
                 registrations.c.name == key.name,
                 registrations.c.version == key.version,
             )
-            .values(name=new_name)
+            .values(name=new_name, lease_owner=None, lease_until=0.0)
         )
 
     def set_state(
@@ -137,9 +143,12 @@ class Ledger:
             # hold up all the others.
             .order_by(registrations.c.attempts, registrations.c.id)
             .limit(1)
+            # PostgreSQL's runners step round each other instead of finding the queue empty;
+            # SQLite, with one writer at a time, leaves this out.
+            .with_for_update(skip_locked=True)
             .scalar_subquery()
         )
-        changed = connection.execute(
+        row = connection.execute(
             update(registrations)
             .where(registrations.c.id == candidate, free)
             .values(
@@ -147,17 +156,9 @@ class Ledger:
                 lease_until=now + seconds,
                 attempts=registrations.c.attempts + 1,
             )
-        )
-        if changed.rowcount == 0:
-            return None
-        row = connection.execute(
-            select(registrations).where(
-                registrations.c.state == VersionState.WAITING,
-                registrations.c.lease_owner == owner,
-                registrations.c.lease_until == now + seconds,
-            )
-        ).one()
-        return Lease(_registration(row), owner, now + seconds)
+            .returning(*registrations.c)
+        ).first()
+        return None if row is None else Lease(_registration(row), owner, now + seconds)
 
     def renew(self, connection: Connection, lease: Lease, now: float, seconds: float) -> None:
         """Prolong a lease; `LeaseLost` when it is no longer this owner's."""
@@ -316,8 +317,8 @@ def _held(lease: Lease) -> tuple[ColumnElement[bool], ...]:
 
 def _lost(lease: Lease) -> str:
     return (
-        f"{lease.registration.key}: the lease ran out and the version was taken by another runner "
-        "or deleted; the result of this scan is dropped"
+        f"{lease.registration.key}: the lease ran out, or the version was taken by another runner, "
+        "renamed or deleted; the result of this scan is dropped"
     )
 
 

@@ -17,12 +17,14 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.model_registry.dbmodels.models import SqlModelVersion
 from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
 from mlflow.store.model_registry.sqlalchemy_workspace_store import WorkspaceAwareSqlAlchemyStore
+from mlflow.utils.validation import _validate_model_version
 from sqlalchemy.orm import Session
 
 from xray_gate.policy.files import PolicySet
 from xray_gate.registry.admission import Admissions, LedgerPort
 from xray_gate.registry.refusal import refusal, status_text
-from xray_gate.registry.session_guard import SessionGuard, is_prompt, is_reserved_tag
+from xray_gate.registry.rows import is_prompt, is_reserved_tag
+from xray_gate.registry.session_guard import SessionGuard
 from xray_gate.scan.work import VersionKey, VersionState
 
 _POLL_SECONDS = 0.1
@@ -117,7 +119,10 @@ class _Gate(SqlAlchemyStore):  # type: ignore[misc]
             return None
         key = VersionKey(row.workspace, row.name, int(row.version))
         registration = self._ledger.current(connection, key)
-        if registration is not None and registration.state is VersionState.ADMITTED:
+        moved = registration is not None and registration.location != (
+            row.storage_location or row.source
+        )
+        if registration is not None and registration.state is VersionState.ADMITTED and not moved:
             return None
         try:
             if self._admissions.policy_for(row.name).document.unsafe_allow_unscanned_reads:
@@ -126,6 +131,8 @@ class _Gate(SqlAlchemyStore):  # type: ignore[misc]
             return str(denied.message).removeprefix("xray-gate: ")
         if registration is None:
             return "it was registered before the gate and never scanned; register it again"
+        if moved:
+            return "its files are not at the place that was scanned; register it again"
         if registration.state is VersionState.WAITING:
             return "it waits for a scan; try again when its status is READY"
         return f"{row.status_message or 'it was refused'}".removeprefix("xray-gate: ")
@@ -150,6 +157,15 @@ class _Gate(SqlAlchemyStore):  # type: ignore[misc]
                 if len(newest) == len(wanted):
                     break
             return list(newest.values())
+
+    def transition_model_version_stage(
+        self, name: str, version: Any, stage: str, archive_existing_versions: bool
+    ) -> Any:
+        """As MLflow's, which hands PostgreSQL the version as text: psycopg 3 refuses that."""
+        number = _validate_model_version(version)
+        return super().transition_model_version_stage(
+            name, number, stage, archive_existing_versions
+        )
 
     def delete_model_version_tag(self, name: str, version: Any, key: str) -> Any:
         """As MLflow's, but the gate's own tags stay."""

@@ -15,6 +15,8 @@ def refusal(message: str) -> MlflowException:
 
 def status_text(message: str, next_step: str = "") -> str:
     """A version's status message: at most 500 characters, the next step never cut off."""
+    # Reasons quote hostile file names, and a database takes neither NUL nor half a character.
+    message = "".join(char if char.isprintable() else " " for char in message)
     ending = f" {next_step}" if next_step else ""
     room = _STATUS_LIMIT - len(MESSAGE_START) - 1 - len(ending)
     body = message if len(message) <= room else f"{message[: room - 1]}…"

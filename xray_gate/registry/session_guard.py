@@ -5,56 +5,42 @@ instead of overriding one method after another, sees every route to a promotion,
 transaction that makes it, and also those that a later MLflow adds.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import sqlalchemy
 from mlflow.entities.model_registry.model_version_stages import STAGE_DELETED_INTERNAL
 from mlflow.exceptions import MlflowException
-from mlflow.prompt.constants import _PROMPT_SOURCE_PLACEHOLDERS, IS_PROMPT_TAG_KEY
-from mlflow.store.artifact.utils.models import _parse_model_uri
 from mlflow.store.model_registry.dbmodels.models import (
     SqlModelVersion,
     SqlModelVersionTag,
+    SqlRegisteredModel,
     SqlRegisteredModelAlias,
     SqlRegisteredModelTag,
 )
 from sqlalchemy import Connection, select
 from sqlalchemy.orm import ORMExecuteState, Session
 
+from xray_gate.core.evidence import Evidence
 from xray_gate.core.verdict import Decision
 from xray_gate.policy.files import Policy, matches_glob
 from xray_gate.registry.admission import Admissions, LedgerPort
 from xray_gate.registry.refusal import refusal, status_text
+from xray_gate.registry.rows import (
+    RESERVED_TAGS,
+    changed_from,
+    copied_from,
+    is_prompt,
+    is_reserved_tag,
+    key_of,
+    renamed_model,
+    version_row,
+)
 from xray_gate.scan.work import VersionKey, VersionState
 
-RESERVED_TAGS = "xray_gate."
 PROMOTING_STAGES = ("Staging", "Production")
 _GUARDED = (SqlModelVersion, SqlRegisteredModelAlias)
 _TAGS = (SqlModelVersionTag, SqlRegisteredModelTag)
-
-
-def is_reserved_tag(key: str) -> bool:
-    """Whether a tag mirrors the ledger, so that clients may not write it."""
-    return key.lower().startswith(RESERVED_TAGS)
-
-
-def is_prompt(connection: Connection, workspace: str, name: str, source: str | None) -> bool:
-    """Whether a version is a prompt: its model says so, and it has no artifacts to load.
-
-    The tag alone is not believed: a model could call itself a prompt.
-    """
-    if source not in _PROMPT_SOURCE_PLACEHOLDERS:
-        return False
-    table = SqlRegisteredModelTag.__table__
-    value = connection.execute(
-        select(table.c.value).where(
-            table.c.workspace == workspace,
-            table.c.name == name,
-            table.c.key == IS_PROMPT_TAG_KEY,
-        )
-    ).scalar()
-    return str(value).lower() == "true"
 
 
 class SessionGuard:
@@ -88,20 +74,24 @@ class SessionGuard:
                 self._check_alias(connection, row)
             elif isinstance(row, _TAGS):
                 _check_tag(row)
-        for row in [*session.new]:
-            if isinstance(row, SqlModelVersion):
-                self._register(connection, row)
+        for row in _versions(session.new):
+            self._register(connection, row)
+        self._check_changes(connection, changed)
+        for row in _versions(session.deleted):
+            self._ledger.close(connection, key_of(row))
+
+    def _check_changes(self, connection: Connection, changed: list[Any]) -> None:
+        renamed = {key for row in changed if (key := renamed_model(row)) is not None}
+        for row in _versions(changed):
+            self._check_version(connection, row, renamed)
         for row in changed:
-            if isinstance(row, SqlModelVersion):
-                self._check_version(connection, row)
-        for row in [*session.deleted]:
-            if isinstance(row, SqlModelVersion):
-                self._ledger.close(connection, _key(row))
+            if renamed_model(row) is not None:
+                self._check_rename(connection, row)
 
     def _register(self, connection: Connection, row: SqlModelVersion) -> None:
         if is_prompt(connection, row.workspace, row.name, row.source):
             return
-        key, location = _key(row), row.storage_location or row.source
+        key, location = key_of(row), row.storage_location or row.source
         try:
             policy = self._admissions.policy_for(row.name)
         except MlflowException as denied:
@@ -120,7 +110,7 @@ class SessionGuard:
     def _admit_copy(
         self, connection: Connection, row: SqlModelVersion, new: int, policy: Policy
     ) -> bool:
-        original = _copied_from(row)
+        original = copied_from(row)
         if original is None:
             return False
         admission = self._admissions.of(connection, original, row.storage_location, policy)
@@ -130,6 +120,7 @@ class SessionGuard:
             return False
         row.status = "READY"
         row.status_message = _ready_text(admission.decision)
+        _mirror(row, admission.decision, policy, admission.evidence)
         scan_id = admission.evidence.scan_id
         self._ledger.set_state(connection, new, VersionState.ADMITTED, scan_id)
         self._ledger.record_verdict(
@@ -142,27 +133,29 @@ class SessionGuard:
         )
         return True
 
-    def _check_version(self, connection: Connection, row: SqlModelVersion) -> None:
+    def _check_version(
+        self, connection: Connection, row: SqlModelVersion, renamed: set[tuple[str, str]]
+    ) -> None:
         attributes = sqlalchemy.inspect(row).attrs
         if attributes.current_stage.history.has_changes():
             if row.current_stage == STAGE_DELETED_INTERNAL:
-                self._ledger.close(connection, _key(row))
+                self._ledger.close(connection, key_of(row))
             elif row.current_stage in PROMOTING_STAGES:
                 self._check_stage(connection, row)
-        renamed = attributes.name.history
-        if renamed.has_changes() and renamed.deleted:
-            self._check_rename(connection, row, old_name=renamed.deleted[0])
+        old_name = changed_from(row)
+        if old_name is not None and (row.workspace, old_name) not in renamed:
+            raise refusal(f"a version cannot be moved from {old_name!r} to {row.name!r}; copy it")
 
     def _check_stage(self, connection: Connection, row: SqlModelVersion) -> None:
         if is_prompt(connection, row.workspace, row.name, row.source):
             return
         policy = self._admissions.policy_for(row.name)
         if row.current_stage in policy.document.promotion.stages:
-            self._demand(connection, _key(row), row, policy, f"moved to {row.current_stage}")
+            self._demand(connection, key_of(row), row, policy, f"moved to {row.current_stage}")
 
     def _check_alias(self, connection: Connection, row: SqlRegisteredModelAlias) -> None:
         key = VersionKey(row.workspace, row.name, int(row.version))
-        version = _version_row(connection, key)
+        version = version_row(connection, key)
         if version is not None and is_prompt(connection, key.workspace, key.name, version.source):
             return
         policy = self._admissions.policy_for(row.name)
@@ -170,28 +163,36 @@ class SessionGuard:
             return
         self._demand(connection, key, version, policy, f"given the alias {row.alias!r}")
 
-    def _check_rename(self, connection: Connection, row: SqlModelVersion, old_name: str) -> None:
-        if is_prompt(connection, row.workspace, old_name, row.source):
-            return
-        old = VersionKey(row.workspace, old_name, int(row.version))
-        policy = self._admissions.policy_for(row.name)
+    def _check_rename(self, connection: Connection, model: SqlRegisteredModel) -> None:
+        # The versions are read here: the database itself cascades the new name to them, so they
+        # never show as changed.
+        table = SqlModelVersion.__table__
+        of_model = (table.c.workspace == model.workspace, table.c.name == changed_from(model))
+        for version in connection.execute(select(table).where(*of_model)).all():
+            if is_prompt(connection, version.workspace, version.name, version.source):
+                continue
+            if version.current_stage != STAGE_DELETED_INTERNAL:
+                self._check_new_name(connection, version, model.name)
+            self._ledger.rename(connection, key_of(version), model.name)
+
+    def _check_new_name(self, connection: Connection, version: Any, new_name: str) -> None:
+        policy = self._admissions.policy_for(new_name)
         aliases = SqlRegisteredModelAlias.__table__
         held = connection.execute(
             select(aliases.c.alias).where(
-                aliases.c.workspace == old.workspace,
-                aliases.c.name == old_name,
-                aliases.c.version == old.version,
+                aliases.c.workspace == version.workspace,
+                aliases.c.name == version.name,
+                aliases.c.version == version.version,
             )
         ).scalars()
         # A new name brings the version under another policy: what stands there as admitted must
         # be admitted by that one, too.
         if (
-            row.status == "READY"
-            or row.current_stage in policy.document.promotion.stages
+            version.status == "READY"
+            or version.current_stage in policy.document.promotion.stages
             or any(not _is_free(policy, alias) for alias in held)
         ):
-            self._demand(connection, old, row, policy, f"renamed to {row.name!r}")
-        self._ledger.rename(connection, old, row.name)
+            self._demand(connection, key_of(version), version, policy, f"renamed to {new_name!r}")
 
     def _demand(
         self, connection: Connection, key: VersionKey, version: Any, policy: Policy, what: str
@@ -202,16 +203,32 @@ class SessionGuard:
             raise refusal(f"{key} cannot be {what}: {admission.why_not}")
 
 
+def _versions(rows: Iterable[Any]) -> list[SqlModelVersion]:
+    # A list: what is written on the way may change the session's own collections.
+    return [row for row in rows if isinstance(row, SqlModelVersion)]
+
+
 def _ready_text(decision: Decision) -> str:
     return status_text(f"{decision.verdict} (copy of admitted files).")
 
 
+def _mirror(row: SqlModelVersion, decision: Decision, policy: Policy, evidence: Evidence) -> None:
+    # Written by the gate itself, after the client's tags were looked at.
+    tags = {"verdict": decision.verdict, "policy": policy.name, "digest": evidence.model.digest}
+    for key, value in tags.items():
+        row.model_version_tags.append(
+            SqlModelVersionTag(
+                workspace=row.workspace,
+                name=row.name,
+                version=row.version,
+                key=f"{RESERVED_TAGS}{key}",
+                value=str(value),
+            )
+        )
+
+
 def _is_free(policy: Policy, alias: str) -> bool:
     return any(matches_glob(alias, glob) for glob in policy.document.promotion.free_aliases)
-
-
-def _key(row: SqlModelVersion) -> VersionKey:
-    return VersionKey(row.workspace, row.name, int(row.version))
 
 
 def _check_tag(row: SqlModelVersionTag | SqlRegisteredModelTag) -> None:
@@ -220,23 +237,3 @@ def _check_tag(row: SqlModelVersionTag | SqlRegisteredModelTag) -> None:
             f"tags that begin with {RESERVED_TAGS!r} are written by the gate only; "
             f"use another key than {row.key!r}"
         )
-
-
-def _copied_from(row: SqlModelVersion) -> VersionKey | None:
-    if not str(row.source).lower().startswith("models:"):
-        return None
-    parsed = _parse_model_uri(row.source)
-    if parsed.name is None or parsed.version is None:
-        return None
-    return VersionKey(row.workspace, parsed.name, int(parsed.version))
-
-
-def _version_row(connection: Connection, key: VersionKey) -> Any:
-    table = SqlModelVersion.__table__
-    return connection.execute(
-        select(table).where(
-            table.c.workspace == key.workspace,
-            table.c.name == key.name,
-            table.c.version == key.version,
-        )
-    ).first()

@@ -8,8 +8,8 @@ _DATABASES = ("sqlite", "postgresql", "postgresql+psycopg", "postgresql+psycopg2
 
 def database_uri(store_uri: str) -> str:
     """The database behind a gated registry URI; `InputError` for any other URI."""
-    scheme = store_uri.partition("://")[0]
-    if not scheme.startswith(_PREFIX) or scheme.removeprefix(_PREFIX) not in _DATABASES:
+    scheme, separator, _ = store_uri.partition("://")
+    if not separator or scheme not in [f"{_PREFIX}{name}" for name in _DATABASES]:
         allowed = ", ".join(f"{_PREFIX}{name}://" for name in _DATABASES)
         raise InputError(
             f"{_without_password(store_uri)}: this is not a gated registry; it begins with one of "

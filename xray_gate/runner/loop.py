@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from xray_gate.core.errors import LeaseLost, PolicyError, XrayGateError
-from xray_gate.core.evidence import Evidence, ModelFacts
 from xray_gate.core.verdict import Decision
 from xray_gate.policy.decision import decide
 from xray_gate.policy.files import Policy, PolicySet
+from xray_gate.scan.pipeline import unscannable
 from xray_gate.scan.work import (
     ArtifactFetcher,
     EvidenceSink,
@@ -115,7 +115,6 @@ class Runner:
 
     def _scan(self, lease: Lease, policy: Policy) -> ScanOutput:
         ref = f"models:/{lease.registration.key}"
-        started = datetime.now(UTC)
         try:
             with self._parts.fetch(lease.registration.location) as path:
                 return self._parts.scan(path, ref, policy)
@@ -127,7 +126,7 @@ class Runner:
                 f"a bug of ours: {type(error).__name__}: {error}; please report it with the "
                 "runner's log"
             )
-        return ScanOutput(_nothing_measured(lease, ref, started, reason))
+        return unscannable(ref, policy, reason, datetime.now(UTC))
 
     def _publish(
         self, lease: Lease, output: ScanOutput, decision: Decision, policy: Policy
@@ -139,20 +138,6 @@ class Runner:
             # version pending, and the missing link shows in `xray-gate status`.
             _logger.exception("the report of %s could not be logged", lease.registration.key)
             return None
-
-
-def _nothing_measured(lease: Lease, ref: str, started: datetime, reason: str) -> Evidence:
-    return Evidence(
-        # One scan id for each attempt, without a random number of its own.
-        scan_id=f"{lease.registration.id}-{lease.registration.attempts}",
-        started_at=started.isoformat(),
-        finished_at=datetime.now(UTC).isoformat(),
-        model=ModelFacts(ref, "unknown", "unknown", 0),
-        probes=None,
-        detectors=(),
-        seed=0,
-        obstacle=reason,
-    )
 
 
 @contextmanager

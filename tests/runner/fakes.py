@@ -1,0 +1,63 @@
+"""A runner's parts without a model, files or a tracking server. Each does what its port says."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.support.evidence import clean
+from xray_gate.core.errors import ScanError
+from xray_gate.core.evidence import Evidence
+from xray_gate.core.verdict import Decision
+from xray_gate.policy.files import Policy
+from xray_gate.scan.work import ScanOutput, VersionKey
+
+
+class Files:
+    """Places in memory: a location's folder is there for the time of the context."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.missing: set[str] = set()
+        self.fetched: list[str] = []
+
+    @contextmanager
+    def __call__(self, location: str) -> Iterator[Path]:
+        self.fetched.append(location)
+        if location in self.missing:
+            raise ScanError(f"the files at {location} could not be fetched; check the store")
+        path = self._folder / str(len(self.fetched))
+        path.mkdir()
+        try:
+            yield path
+        finally:
+            path.rmdir()
+
+
+@dataclass
+class Scans:
+    """Gives the evidence of `find`, and remembers what it was asked to scan."""
+
+    find: Callable[[], Evidence] = clean
+    asked: list[tuple[str, str]] = field(default_factory=list)
+
+    def __call__(self, path: Path, ref: str, policy: Policy) -> ScanOutput:
+        assert path.is_dir(), "the files must be there while the scan runs"
+        self.asked.append((ref, policy.name))
+        return ScanOutput(self.find())
+
+
+@dataclass
+class Reports:
+    """Keeps what would be logged to MLflow."""
+
+    logged: list[tuple[str, str, str]] = field(default_factory=list)
+    broken: bool = False
+
+    def __call__(
+        self, key: VersionKey, output: ScanOutput, decision: Decision, policy: Policy
+    ) -> str:
+        if self.broken:
+            raise ConnectionError("the tracking server is down")
+        self.logged.append((str(key), decision.verdict, policy.name))
+        return f"{len(self.logged):032d}"

@@ -1,0 +1,79 @@
+"""What the rows of MLflow's registry say: whose version, a prompt or a model, copied from where."""
+
+from typing import Any
+
+import sqlalchemy
+from mlflow.prompt.constants import _PROMPT_SOURCE_PLACEHOLDERS, IS_PROMPT_TAG_KEY
+from mlflow.store.artifact.utils.models import _parse_model_uri
+from mlflow.store.model_registry.dbmodels.models import (
+    SqlModelVersion,
+    SqlRegisteredModel,
+    SqlRegisteredModelTag,
+)
+from sqlalchemy import Connection, select
+
+from xray_gate.scan.work import VersionKey
+
+RESERVED_TAGS = "xray_gate."
+
+
+def is_reserved_tag(key: str) -> bool:
+    """Whether a tag mirrors the ledger, so that clients may not write it."""
+    return key.lower().startswith(RESERVED_TAGS)
+
+
+def is_prompt(connection: Connection, workspace: str, name: str, source: str | None) -> bool:
+    """Whether a version is a prompt: its model says so, and it has no artifacts to load.
+
+    The tag alone is not believed: a model could call itself a prompt.
+    """
+    if source not in _PROMPT_SOURCE_PLACEHOLDERS:
+        return False
+    table = SqlRegisteredModelTag.__table__
+    value = connection.execute(
+        select(table.c.value).where(
+            table.c.workspace == workspace,
+            table.c.name == name,
+            table.c.key == IS_PROMPT_TAG_KEY,
+        )
+    ).scalar()
+    return str(value).lower() == "true"
+
+
+def renamed_model(row: Any) -> tuple[str, str] | None:
+    """Workspace and old name of a registered model that gets another name."""
+    old_name = changed_from(row) if isinstance(row, SqlRegisteredModel) else None
+    return None if old_name is None else (row.workspace, old_name)
+
+
+def changed_from(row: SqlModelVersion | SqlRegisteredModel) -> str | None:
+    """The old name of a row that gets another name in this flush, else None."""
+    history = sqlalchemy.inspect(row).attrs.name.history
+    return history.deleted[0] if history.has_changes() and history.deleted else None
+
+
+def key_of(row: Any) -> VersionKey:
+    """The version that a row of MLflow's table of versions is."""
+    return VersionKey(row.workspace, row.name, int(row.version))
+
+
+def copied_from(row: SqlModelVersion) -> VersionKey | None:
+    """The version that a new one is a copy of, or None where it is no copy."""
+    if not str(row.source).lower().startswith("models:"):
+        return None
+    parsed = _parse_model_uri(row.source)
+    if parsed.name is None or parsed.version is None:
+        return None
+    return VersionKey(row.workspace, parsed.name, int(parsed.version))
+
+
+def version_row(connection: Connection, key: VersionKey) -> Any:
+    """A version's row as the database has it, or None."""
+    table = SqlModelVersion.__table__
+    return connection.execute(
+        select(table).where(
+            table.c.workspace == key.workspace,
+            table.c.name == key.name,
+            table.c.version == key.version,
+        )
+    ).first()
