@@ -17,11 +17,19 @@ from xray_gate.core.evidence import (
     SuspectedLabel,
 )
 from xray_gate.policy.calibration import Calibration
-from xray_gate.policy.document import PolicyDocument
+from xray_gate.policy.document import PolicyDocument, PreprocessingSpec
 from xray_gate.policy.files import Policy
 
-PARAMETERS = {"eta": 5.0, "size": 10, "planes": 2, "query_budget": 400}
-PREPROCESSING = {"scale": 1.0, "mean": None, "layout": "nchw"}
+PARAMETERS: dict[str, Any] = {
+    "eta": 5.0,
+    "size": 10,
+    "planes": 2,
+    "alpha": 10.0,
+    "cap": 0.5,
+    "pixel_ranges": ["unclipped", "valid"],
+    "query_budget": 400,
+}
+PREPROCESSING = PreprocessingSpec().model_dump(mode="json")
 ARCHITECTURE = "sha256:kind-a"
 SCORES = {
     "renyi_entropy.unclipped": 1.0,
@@ -35,7 +43,7 @@ SCORES = {
 
 def document(thresholds: Any = None, **changes: Any) -> dict[str, Any]:
     """A policy's contents as they would stand in YAML; `model_xray` takes further settings."""
-    xray = {"thresholds": thresholds, **changes.pop("model_xray", {})}
+    xray = {"size": 10, "planes": 2, "thresholds": thresholds, **changes.pop("model_xray", {})}
     return {
         "apiVersion": "xray-gate/v1",
         "kind": "Policy",

@@ -5,6 +5,7 @@ import pytest
 
 from tests.policy.builders import (
     ARCHITECTURE,
+    PREPROCESSING,
     SCORES,
     calibrated,
     calibration,
@@ -234,11 +235,7 @@ def test_too_few_references_are_inconclusive_and_say_how_many_it_takes(
     ("changes", "said"),
     [
         ({"seed": 4}, "seed is 4, the calibration's 3"),
-        ({"environment": {}}, "preprocessing is None, the calibration's {"),
-        (
-            {"environment": {"preprocessing": {"scale": 255.0, "mean": None, "layout": "nchw"}}},
-            "preprocessing.scale is 255.0, the calibration's 1.0",
-        ),
+        ({"environment": {}}, "preprocessing was None, and the policy says {"),
         ({"probes": None}, "the calibration or the probes are missing"),
         (
             {"model": ModelFacts("m", "sha256:m", "onnx", 4, "sha256:kind-b")},
@@ -335,3 +332,31 @@ def test_unsafe_any_architecture_compares_with_all_references(architecture: str 
     judged = against_references(1.5, rule, mixed(10, 10), model=model)
     assert judged.outcome is Outcome.PASSED
     assert judged.thresholds[ENTROPY]["p_value"] == pytest.approx(2 / 21)
+
+
+def test_a_calibration_with_another_preprocessing_is_not_used() -> None:
+    other = calibration(preprocessing={**PREPROCESSING, "scale": 255.0})
+    judged = against_references(9.0, calibrated(), other)
+    assert judged.outcome is Outcome.INCONCLUSIVE
+    assert "preprocessing.scale is 1.0, the calibration's 255.0" in str(judged.reason)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"model_xray": {"planes": 3}}, "planes was 2, and the policy says 3"),
+        ({"model_xray": {"size": 11}}, "size was 10, and the policy says 11"),
+        ({"model_xray": {"alpha": 2}}, "alpha was 10.0, and the policy says 2.0"),
+        ({"model_xray": {"pixel_ranges": ["valid"]}}, "pixel_ranges was"),
+        ({"preprocessing": {"scale": 255}}, "preprocessing was"),
+        ({"classes": 7}, "classes was 4, and the policy says 7"),
+    ],
+)
+def test_evidence_of_another_policy_is_inconclusive_under_a_fixed_bound(
+    settings: dict[str, Any], said: str
+) -> None:
+    strict = policy([fixed(-1.0)], **settings)
+    judged = judge(strict, evidence(xray()), xray())
+    assert judged.outcome is Outcome.INCONCLUSIVE
+    assert said in str(judged.reason)
+    assert judge(policy([fixed(-1.0)]), evidence(xray()), xray()).outcome is Outcome.PASSED

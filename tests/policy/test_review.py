@@ -27,7 +27,11 @@ def test_a_sound_policy_has_no_findings(tmp_path: Path) -> None:
         ({"enforcement": "audit"}, "enforcement is audit, so .* admitted; set it to enforce"),
         ({"enforcement": "warn"}, "enforcement is warn, so .* admitted; set it to enforce"),
         ({"unsafe_allow_unscanned_reads": True}, "before any verdict; remove it"),
-        ({"promotion": {"free_aliases": ["*"]}}, "no alias is gated; name the free ones"),
+        *(
+            ({"promotion": {"free_aliases": [glob]}}, "covers champion or production; name the")
+            for glob in ("*", "?*", "CHAMP*", "prod*")
+        ),
+        ({"min_probe_accuracy": 0.0}, "min_probe_accuracy is 0, so .* goes unnoticed; raise it"),
         ({"promotion": {"stages": []}}, "no stage counts as a promotion; add Staging"),
         ({"thresholds": None}, "no thresholds, so nothing can pass; calibrate"),
         ({"thresholds": [fixed(1.0)]}, "numbers without a calibration; .*, so calibrate"),

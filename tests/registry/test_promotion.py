@@ -252,3 +252,15 @@ def test_a_clean_verdict_is_not_shared_with_other_versions(gate: Gate) -> None:
     gate.store.set_registered_model_alias("signs", "champion", 1)
     with refused("signs/2 .*waits for a scan"):
         gate.store.set_registered_model_alias("signs", "champion", 2)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("status", "READY"), ("source", "s3://evil"), ("storage_location", "s3://evil")],
+)
+def test_status_and_place_cannot_be_written_through_the_store(
+    gate: Gate, column: str, value: str
+) -> None:
+    gate.judged(backdoored())
+    with refused("the gate's to set"), gate.store.ManagedSessionMaker(read_only=False) as session:
+        setattr(session.query(SqlModelVersion).one(), column, value)

@@ -1,3 +1,6 @@
+import threading
+from typing import Any
+
 import pytest
 from mlflow.exceptions import MlflowException
 
@@ -30,7 +33,7 @@ def test_files_of_an_admitted_version_are_found(gate: Gate) -> None:
 
 def test_the_refusal_of_a_read_says_what_the_scan_found(gate: Gate) -> None:
     gate.judged(backdoored())
-    with refused("signs/1 cannot be read: suspected backdoor.*Next: xray-gate status signs/1"):
+    with refused("signs/1 cannot be read: the verdict is failed: .*Next: xray-gate status signs/1"):
         gate.store.get_model_version_download_uri("signs", 1)
 
 
@@ -134,3 +137,59 @@ def test_what_is_there_can_be_looked_at_without_a_verdict(gate: Gate) -> None:
     assert gate.store.get_model_version("signs", 1).status == "FAILED_REGISTRATION"
     assert len(gate.store.search_model_versions("name = 'signs'")) == 1
     assert gate.store.get_registered_model("signs").name == "signs"
+
+
+def test_what_only_a_trial_admitted_is_not_read_after_the_trial(gate: Gate) -> None:
+    gate.set_policy(enforcement="audit")
+    gate.judged(backdoored())
+    assert gate.store.get_model_version_download_uri("signs", 1) == SOURCE
+    gate.set_policy(enforcement="enforce")
+    with refused("signs/1 cannot be read: the verdict is failed"):
+        gate.store.get_model_version_download_uri("signs", 1)
+    assert gate.store.get_latest_versions("signs") == []
+
+
+def test_a_trial_that_begins_later_admits_reads_as_it_admits_promotions(gate: Gate) -> None:
+    gate.judged(backdoored())
+    gate.set_policy(enforcement="warn")
+    assert gate.store.get_model_version_download_uri("signs", 1) == SOURCE
+
+
+def test_unscanned_reads_do_not_open_what_was_scanned_and_failed(gate: Gate) -> None:
+    gate.set_policy(unsafe_allow_unscanned_reads=True)
+    gate.judged(backdoored())
+    with refused("signs/1 cannot be read: the verdict is failed"):
+        gate.store.get_model_version_download_uri("signs", 1)
+    gate.register()
+    assert gate.store.get_model_version_download_uri("signs", 2) == SOURCE
+
+
+def test_a_policy_under_work_does_not_stop_what_passed(gate: Gate) -> None:
+    gate.admitted()
+    (gate.folder / "images.yaml").write_text("apiVersion: [")
+    assert gate.store.get_model_version_download_uri("signs", 1) == SOURCE
+
+
+def test_the_files_are_those_of_the_version_that_was_checked(gate: Gate) -> None:
+    gate.admitted()
+    check = gate.store._why_unreadable
+
+    def swap_after_the_check(session: Any, row: Any) -> Any:
+        answer = check(session, row)
+        thread = threading.Thread(target=_replace_signs, args=(gate,))
+        thread.start()
+        # SQLite lets nobody write while this session reads; then nothing is swapped either.
+        thread.join(timeout=1)
+        swapping.append(thread)
+        return answer
+
+    swapping: list[threading.Thread] = []
+    gate.store._why_unreadable = swap_after_the_check
+    assert gate.store.get_model_version_download_uri("signs", 1) == SOURCE
+    swapping[0].join()
+
+
+def _replace_signs(gate: Gate) -> None:
+    gate.plain.delete_registered_model("signs")
+    gate.store.create_registered_model("signs")
+    gate.store.create_model_version("signs", "s3://evil")

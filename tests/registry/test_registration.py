@@ -238,3 +238,23 @@ def test_concurrent_registrations_of_one_name_all_wait(gate: Gate) -> None:
         (2, "waiting"),
         (1, "waiting"),
     ]
+
+
+def test_a_version_without_a_policy_has_its_reason_in_the_ledger(gate: Gate) -> None:
+    gate.register("unknown")
+    registration = gate.registration("unknown")
+    assert registration is not None
+    with gate.connection() as connection:
+        recorded = gate.ledger.newest_verdict(connection, registration)
+    assert recorded is not None
+    assert recorded.verdict == "undecided"
+    assert "no policy matches" in recorded.reasons[0]
+
+
+def test_a_waiting_client_lets_the_runner_know_of_a_changed_policy(gate: Gate) -> None:
+    gate.set_policy(enforcement="audit")
+    version = gate.register()
+    gate.set_policy(enforcement="enforce")
+    gate.store.get_model_version("signs", version.version)
+    gate.settle(backdoored())
+    assert gate.store.get_model_version("signs", version.version).status == "FAILED_REGISTRATION"

@@ -373,3 +373,32 @@ def test_a_result_that_cannot_be_recorded_is_refused_in_the_end(bench: Bench) ->
         assert bench.version().status == "PENDING_REGISTRATION"
     assert bench.run() == 1
     assert bench.version().status == "FAILED_REGISTRATION"
+
+
+def test_a_trial_admits_even_a_model_that_always_kills_its_runner(bench: Bench) -> None:
+    bench.gate.set_policy(enforcement="audit")
+    bench.gate.register()
+    for _ in range(3):
+        assert bench.queue(lease_seconds=0.0).claim() is not None
+    bench.run()
+    assert bench.version().status == "READY"
+    assert bench.version().tags["xray_gate.verdict"] == "undecided"
+
+
+def test_a_runner_that_is_told_to_stop_takes_no_further_version(bench: Bench) -> None:
+    for number in range(3):
+        bench.gate.register(source=f"s3://{number}")
+    stop = threading.Event()
+
+    def find() -> Evidence:
+        stop.set()
+        return clean()
+
+    bench.scans.find = find
+    Runner(bench.parts).run_forever(stop)
+    assert len(bench.scans.asked) == 1
+    assert [bench.version(number=n).status for n in (1, 2, 3)] == [
+        "READY",
+        "PENDING_REGISTRATION",
+        "PENDING_REGISTRATION",
+    ]

@@ -16,6 +16,8 @@ from xray_gate.core.evidence import (
     RunState,
     SuspectedLabel,
 )
+from xray_gate.detectors.model_xray import ModelXrayParameters
+from xray_gate.policy.document import PreprocessingSpec
 from xray_gate.policy.files import Policy, read_policy
 
 _numbers = itertools.count()
@@ -64,6 +66,7 @@ def evidence_of(entropy: float, **changes: Any) -> Evidence:
         suspected_labels=suspects,
         queries=100,
         seconds=0.5,
+        parameters=ModelXrayParameters().to_json(),
     )
     facts: dict[str, Any] = {
         "scan_id": f"scan-{next(_numbers)}",
@@ -73,6 +76,7 @@ def evidence_of(entropy: float, **changes: Any) -> Evidence:
         "probes": ProbeFacts(40, 4, "sha256:" + "cd" * 32, 1.0),
         "detectors": (xray,),
         "seed": 0,
+        "environment": {"preprocessing": PreprocessingSpec().model_dump(mode="json")},
     }
     return Evidence(**{**facts, **changes})
 

@@ -14,7 +14,13 @@ from xray_gate.core.evidence import Evidence
 from xray_gate.core.verdict import Decision, Verdict
 from xray_gate.ledger.tables import policy_sets, registrations, runners, scans, verdicts
 from xray_gate.policy.files import PolicySet
-from xray_gate.scan.work import Lease, Registration, VersionKey, VersionState
+from xray_gate.scan.work import (
+    Lease,
+    RecordedVerdict,
+    Registration,
+    VersionKey,
+    VersionState,
+)
 
 # A deleted version must not hide one that was renamed to its name.
 _NEWEST_FIRST = (registrations.c.state == VersionState.DELETED, registrations.c.id.desc())
@@ -232,6 +238,18 @@ class Ledger:
             .where(registrations.c.id == registration.id)
         ).scalar()
         return None if text is None else Evidence.from_json(json.loads(text))
+
+    def newest_verdict(
+        self, connection: Connection, registration: Registration
+    ) -> RecordedVerdict | None:
+        """The verdict on a registration that was recorded last, or None before any."""
+        row = connection.execute(
+            select(verdicts.c.verdict, verdicts.c.reasons)
+            .where(verdicts.c.registration_id == registration.id)
+            .order_by(verdicts.c.id.desc())
+            .limit(1)
+        ).first()
+        return row and RecordedVerdict(Verdict(row.verdict), tuple(json.loads(row.reasons)))
 
     def verdicts(self, connection: Connection, registration: Registration) -> list[VerdictRow]:
         """Every verdict on a registration, newest first."""

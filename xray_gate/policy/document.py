@@ -19,7 +19,6 @@ Statistic = Literal[
     "largest_share.unclipped",
     "largest_share.valid",
 ]
-DetectorName = Literal["model_xray", "trigger_sweep", "b3d", "dtinspector"]
 
 
 class _Strict(BaseModel):

@@ -22,6 +22,7 @@ _USUAL_SIDE: dict[str, Side] = {
     "ats": "below",
     "largest_share": "above",
 }
+_SETTINGS = ("eta", "size", "planes", "alpha", "cap", "pixel_ranges")
 _NO_THRESHOLDS = (
     "the scores depend on the architecture and the policy sets no thresholds for them; calibrate "
     "on clean models of the same kind (`xray-gate calibrate --clean ...`) and name the file in "
@@ -43,6 +44,7 @@ def judge(policy: Policy, evidence: Evidence, detector: DetectorEvidence) -> Det
     if not rule:
         return _inconclusive(detector, _NO_THRESHOLDS)
     try:
+        _require_the_policys_settings(policy, evidence, detector)
         if isinstance(rule, CalibratedBounds):
             calibration = _usable_calibration(policy, rule, evidence, detector)
             checks = [_against_references(rule, calibration, detector, s) for s in rule.statistics]
@@ -99,6 +101,29 @@ def _against_references(
         f"clean references (p = {p:.3f}, level {level:.3g})"
     )
     return statistic, threshold, crossed if bound.is_suspicious(score) else None
+
+
+def _require_the_policys_settings(
+    policy: Policy, evidence: Evidence, detector: DetectorEvidence
+) -> None:
+    """Evidence may come from another policy: of the runner, of a copy's origin, of last week."""
+    spec = policy.document.detectors.model_xray.model_dump(mode="json")
+    wanted = {name: spec[name] for name in _SETTINGS}
+    wanted["preprocessing"] = policy.document.preprocessing.model_dump(mode="json")
+    measured = {name: detector.parameters.get(name) for name in _SETTINGS}
+    measured["preprocessing"] = evidence.environment.get("preprocessing")
+    if policy.document.classes is not None:
+        wanted["classes"], measured["classes"] = policy.document.classes, evidence.model.classes
+    differing = [
+        f"{name} was {measured[name]!r}, and the policy says {wanted[name]!r}"
+        for name in wanted
+        if measured[name] != wanted[name]
+    ]
+    if differing:
+        raise _CannotJudge(
+            f"the scan was not made as the policy {policy.name} says: {'; '.join(differing)}; "
+            "register the version again to have it scanned under this policy"
+        )
 
 
 def _usable_calibration(

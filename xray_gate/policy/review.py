@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from xray_gate.core.verdict import Enforcement
 from xray_gate.policy.calibration import references_needed
 from xray_gate.policy.document import CalibratedBounds
-from xray_gate.policy.files import Policy
+from xray_gate.policy.files import Policy, matches_glob
+
+_LEAST_ACCURACY = 0.2
 
 
 def findings(policy: Policy) -> list[str]:
@@ -22,8 +24,14 @@ def _weakened(policy: Policy) -> Iterator[str]:
         )
     if document.unsafe_allow_unscanned_reads:
         yield "unsafe_allow_unscanned_reads lets versions be loaded before any verdict; remove it"
-    if "*" in document.promotion.free_aliases:
-        yield "free_aliases holds '*', so no alias is gated; name the free ones"
+    for glob in document.promotion.free_aliases:
+        if matches_glob("champion", glob) or matches_glob("production", glob):
+            yield f"the free alias {glob!r} covers champion or production; name the free ones"
+    if document.min_probe_accuracy < _LEAST_ACCURACY:
+        yield (
+            f"min_probe_accuracy is {document.min_probe_accuracy:g}, so a wrong pixel range or "
+            "label order goes unnoticed; raise it to what a working model reaches"
+        )
     if not document.promotion.stages:
         yield "no stage counts as a promotion; add Staging and Production"
 

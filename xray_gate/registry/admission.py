@@ -5,15 +5,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from mlflow.exceptions import MlflowException
 from sqlalchemy import Connection
 
 from xray_gate.core.errors import XrayGateError
 from xray_gate.core.evidence import Evidence
-from xray_gate.core.verdict import Decision
+from xray_gate.core.verdict import Decision, Enforcement, Verdict
 from xray_gate.policy.decision import decide
 from xray_gate.policy.files import Policy, PolicySet
-from xray_gate.registry.refusal import refusal
-from xray_gate.scan.work import Registration, VersionKey, VersionState
+from xray_gate.registry.refusal import MESSAGE_START, refusal
+from xray_gate.scan.work import RecordedVerdict, Registration, VersionKey, VersionState
 
 _logger = logging.getLogger(__name__)
 
@@ -55,6 +56,12 @@ class LedgerPort(Protocol):
         now: float,
     ) -> None:
         """Keep a verdict."""
+        ...
+
+    def newest_verdict(
+        self, connection: Connection, registration: Registration
+    ) -> RecordedVerdict | None:
+        """The verdict that was recorded last."""
         ...
 
     def evidence_of(self, connection: Connection, registration: Registration) -> Evidence | None:
@@ -140,3 +147,38 @@ class Admissions:
                 decision,
             )
         return Admission(None, evidence, decision)
+
+    def why_unreadable(
+        self, connection: Connection, key: VersionKey, location: str | None
+    ) -> str | None:
+        """Why the version's files must not be loaded, or None when they may.
+
+        A read rests on the verdict as it was recorded, so that a policy under work cannot stop
+        what runs. What only a mode admitted is readable while the policy still has such a mode.
+        """
+        registration = self._ledger.current(connection, key)
+        recorded = None
+        if registration is not None:
+            if registration.state is VersionState.DELETED:
+                return "it was deleted; register it again"
+            if location != registration.location:
+                return "its files are not at the place that was scanned; register it again"
+            recorded = self._ledger.newest_verdict(connection, registration)
+        if recorded is not None and recorded.verdict is Verdict.PASSED:
+            return None
+        try:
+            document = self.policy_for(key.name).document
+        except MlflowException as denied:
+            return str(denied.message).removeprefix(f"{MESSAGE_START} ")
+        if recorded is not None:
+            if document.enforcement is not Enforcement.ENFORCE:
+                return None
+            return (
+                f"the verdict is {recorded.verdict}: {'; '.join(recorded.reasons)}. "
+                f"Next: xray-gate status {key.name}/{key.version}"
+            )
+        if document.unsafe_allow_unscanned_reads:
+            return None
+        if registration is None:
+            return "it was registered before the gate and never scanned; register it again"
+        return "it waits for a scan; try again when its status is READY"

@@ -13,7 +13,6 @@ from typing import Any
 
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.entities.model_registry.model_version_stages import ALL_STAGES, get_canonical_stage
-from mlflow.exceptions import MlflowException
 from mlflow.store.model_registry.dbmodels.models import SqlModelVersion
 from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
 from mlflow.store.model_registry.sqlalchemy_workspace_store import WorkspaceAwareSqlAlchemyStore
@@ -25,7 +24,7 @@ from xray_gate.registry.admission import Admissions, LedgerPort
 from xray_gate.registry.refusal import refusal, status_text
 from xray_gate.registry.rows import is_prompt, is_reserved_tag
 from xray_gate.registry.session_guard import SessionGuard
-from xray_gate.scan.work import VersionKey, VersionState
+from xray_gate.scan.work import VersionKey
 
 _POLL_SECONDS = 0.1
 _SILENCE_SECONDS = 90.0
@@ -92,8 +91,10 @@ class _Gate(SqlAlchemyStore):  # type: ignore[misc]
     def _with_notice(self, version: ModelVersion) -> ModelVersion:
         if version.status != "PENDING_REGISTRATION":
             return version
-        with self.ManagedSessionMaker() as session:
+        with self.ManagedSessionMaker(read_only=False) as session:
             seen = self._ledger.last_runner(session.connection())
+            # Whoever waits lets the runner know of a policy that has changed since.
+            self._admissions.remember(session.connection(), self._clock())
         silence = None if seen is None else self._clock() - seen
         if silence is None or silence > _SILENCE_SECONDS:
             ago = "yet" if silence is None else f"for {silence / 60:.0f} min"
@@ -105,37 +106,21 @@ class _Gate(SqlAlchemyStore):  # type: ignore[misc]
 
     def get_model_version_download_uri(self, name: str, version: Any) -> Any:
         """Where the files are; refused for a version without an admitting verdict."""
-        if not _copying.get():
-            with self.ManagedSessionMaker(read_only=False) as session:
-                row = self._get_sql_model_version(session, name, version)
-                why_not = self._why_unreadable(session, row)
+        # Not a read replica: it may not have heard of a verdict yet.
+        with self.ManagedSessionMaker(read_only=False) as session:
+            row = self._get_sql_model_version(session, name, version)
+            why_not = None if _copying.get() else self._why_unreadable(session, row)
             if why_not is not None:
                 raise refusal(f"{name}/{version} cannot be read: {why_not}")
-        return super().get_model_version_download_uri(name, version)
+            # From the row that was checked: by another look it could be another version.
+            return row.storage_location or row.source
 
     def _why_unreadable(self, session: Session, row: SqlModelVersion) -> str | None:
         connection = session.connection()
         if is_prompt(connection, row.workspace, row.name, row.source):
             return None
         key = VersionKey(row.workspace, row.name, int(row.version))
-        registration = self._ledger.current(connection, key)
-        moved = registration is not None and registration.location != (
-            row.storage_location or row.source
-        )
-        if registration is not None and registration.state is VersionState.ADMITTED and not moved:
-            return None
-        try:
-            if self._admissions.policy_for(row.name).document.unsafe_allow_unscanned_reads:
-                return None
-        except MlflowException as denied:
-            return str(denied.message).removeprefix("xray-gate: ")
-        if registration is None:
-            return "it was registered before the gate and never scanned; register it again"
-        if moved:
-            return "its files are not at the place that was scanned; register it again"
-        if registration.state is VersionState.WAITING:
-            return "it waits for a scan; try again when its status is READY"
-        return f"{row.status_message or 'it was refused'}".removeprefix("xray-gate: ")
+        return self._admissions.why_unreadable(connection, key, row.storage_location or row.source)
 
     def get_latest_versions(self, name: str, stages: Any = None) -> Any:
         """The newest readable version of each stage, so that `latest` is one that was admitted."""

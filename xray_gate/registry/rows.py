@@ -10,7 +10,7 @@ from mlflow.store.model_registry.dbmodels.models import (
     SqlRegisteredModel,
     SqlRegisteredModelTag,
 )
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from xray_gate.scan.work import VersionKey
 
@@ -65,6 +65,21 @@ def copied_from(row: SqlModelVersion) -> VersionKey | None:
     if parsed.name is None or parsed.version is None:
         return None
     return VersionKey(row.workspace, parsed.name, int(parsed.version))
+
+
+def lock_model(connection: Connection, workspace: str, name: str) -> bool:
+    """Keep a registered model's name as it is until this transaction ends; False if it is gone.
+
+    A rename and a new version must not cross: the version would be left under the old name.
+    """
+    table = SqlRegisteredModel.__table__
+    # A write that changes nothing locks the row on both databases.
+    changed = connection.execute(
+        update(table)
+        .where(table.c.workspace == workspace, table.c.name == name)
+        .values(last_updated_time=table.c.last_updated_time)
+    )
+    return bool(changed.rowcount)
 
 
 def version_row(connection: Connection, key: VersionKey) -> Any:

@@ -22,10 +22,10 @@ from sqlalchemy import Connection, select
 from sqlalchemy.orm import ORMExecuteState, Session
 
 from xray_gate.core.evidence import Evidence
-from xray_gate.core.verdict import Decision
+from xray_gate.core.verdict import Decision, Enforcement, Verdict
 from xray_gate.policy.files import Policy, matches_glob
 from xray_gate.registry.admission import Admissions, LedgerPort
-from xray_gate.registry.refusal import refusal, status_text
+from xray_gate.registry.refusal import MESSAGE_START, refusal, status_text
 from xray_gate.registry.rows import (
     RESERVED_TAGS,
     changed_from,
@@ -33,13 +33,15 @@ from xray_gate.registry.rows import (
     is_prompt,
     is_reserved_tag,
     key_of,
+    lock_model,
     renamed_model,
     version_row,
 )
 from xray_gate.scan.work import VersionKey, VersionState
 
 PROMOTING_STAGES = ("Staging", "Production")
-_GUARDED = (SqlModelVersion, SqlRegisteredModelAlias)
+_GUARDED = (SqlModelVersion, SqlRegisteredModel, SqlRegisteredModelAlias)
+_FIXED = ("status", "source", "storage_location")
 _TAGS = (SqlModelVersionTag, SqlRegisteredModelTag)
 
 
@@ -61,7 +63,7 @@ class SessionGuard:
     def _before_execute(self, state: ORMExecuteState) -> None:
         # Bulk statements do not pass a flush. MLflow's store makes none on these tables today;
         # one that a later MLflow makes must fail loudly instead of slipping by.
-        if (state.is_insert or state.is_update) and any(
+        if (state.is_insert or state.is_update or state.is_delete) and any(
             mapper.class_ in _GUARDED for mapper in state.all_mappers
         ):
             raise refusal("a bulk write to model versions or aliases is not checked, so refused")
@@ -92,20 +94,28 @@ class SessionGuard:
         if is_prompt(connection, row.workspace, row.name, row.source):
             return
         key, location = key_of(row), row.storage_location or row.source
+        if not lock_model(connection, row.workspace, row.name):
+            raise refusal(f"{row.name!r} has just been renamed or deleted; register once more")
         try:
             policy = self._admissions.policy_for(row.name)
         except MlflowException as denied:
             # The name may be free for a policy later on: keep the version, but failed.
             row.status = "FAILED_REGISTRATION"
-            row.status_message = status_text(denied.message.removeprefix("xray-gate: "))
-            new = self._ledger.register(connection, key, location, self._clock())
-            self._ledger.set_state(connection, new, VersionState.REFUSED, None)
+            reason = denied.message.removeprefix(f"{MESSAGE_START} ")
+            row.status_message = status_text(reason)
+            self._refuse(connection, key, location, reason)
             return
         self._admissions.remember(connection, self._clock())
         new = self._ledger.register(connection, key, location, self._clock())
         if not self._admit_copy(connection, row, new, policy):
             row.status = "PENDING_REGISTRATION"
             row.status_message = status_text("waiting for a scan.")
+
+    def _refuse(self, connection: Connection, key: VersionKey, location: str, reason: str) -> None:
+        new = self._ledger.register(connection, key, location, self._clock())
+        self._ledger.set_state(connection, new, VersionState.REFUSED, None)
+        undecided = Decision(Verdict.UNDECIDED, (reason,), (), Enforcement.ENFORCE)
+        self._ledger.record_verdict(connection, new, undecided, ("none", ""), None, self._clock())
 
     def _admit_copy(
         self, connection: Connection, row: SqlModelVersion, new: int, policy: Policy
@@ -137,8 +147,11 @@ class SessionGuard:
         self, connection: Connection, row: SqlModelVersion, renamed: set[tuple[str, str]]
     ) -> None:
         attributes = sqlalchemy.inspect(row).attrs
+        deleted = row.current_stage == STAGE_DELETED_INTERNAL
+        if not deleted and any(attributes[name].history.has_changes() for name in _FIXED):
+            raise refusal(f"{key_of(row)}: status and place of a version are the gate's to set")
         if attributes.current_stage.history.has_changes():
-            if row.current_stage == STAGE_DELETED_INTERNAL:
+            if deleted:
                 self._ledger.close(connection, key_of(row))
             elif row.current_stage in PROMOTING_STAGES:
                 self._check_stage(connection, row)
@@ -166,6 +179,7 @@ class SessionGuard:
     def _check_rename(self, connection: Connection, model: SqlRegisteredModel) -> None:
         # The versions are read here: the database itself cascades the new name to them, so they
         # never show as changed.
+        lock_model(connection, model.workspace, str(changed_from(model)))
         table = SqlModelVersion.__table__
         of_model = (table.c.workspace == model.workspace, table.c.name == changed_from(model))
         for version in connection.execute(select(table).where(*of_model)).all():

@@ -14,7 +14,7 @@ from xray_gate.core.evidence import Evidence
 from xray_gate.core.verdict import Decision, DetectorJudgement, Enforcement, Verdict
 from xray_gate.policy.files import Policy, PolicySet
 from xray_gate.registry.refusal import status_text
-from xray_gate.scan.work import Lease, VersionKey, VersionState
+from xray_gate.scan.work import Lease, Registration, VersionKey, VersionState
 
 
 class LeasePort(Protocol):
@@ -32,6 +32,18 @@ class LeasePort(Protocol):
         self, connection: Connection, lease: Lease, state: VersionState, scan_id: str | None
     ) -> VersionKey:
         """End a lease; the version's key as it is now."""
+        ...
+
+    def current(
+        self, connection: Connection, key: VersionKey, *, lock: bool = False
+    ) -> Registration | None:
+        """The newest registration of a version."""
+        ...
+
+    def set_state(
+        self, connection: Connection, registration_id: int, state: VersionState, scan_id: str | None
+    ) -> None:
+        """Set a registration's state without a lease."""
         ...
 
     def record_scan(
@@ -134,17 +146,14 @@ class RegistryWork:
             self._record(
                 connection, lease, decision, (policy.name, policy.digest), evidence.scan_id
             )
-            _set_status(connection, key, decision.admits, _status_message(key, decision, run_id))
-            _mirror_tags(
-                connection,
-                key,
-                {
-                    "xray_gate.verdict": decision.verdict,
-                    "xray_gate.policy": policy.name,
-                    "xray_gate.digest": evidence.model.digest,
-                    "xray_gate.scan_run_id": run_id or "",
-                },
-            )
+            tags = {
+                "xray_gate.verdict": decision.verdict,
+                "xray_gate.policy": policy.name,
+                "xray_gate.digest": evidence.model.digest,
+                "xray_gate.scan_run_id": run_id or "",
+            }
+            message = _status_message(key, decision, run_id)
+            self._show(connection, lease, key, decision.admits, message, tags)
 
     def refuse(self, lease: Lease, reason: str) -> None:
         """Record that the version cannot be scanned at all; raises `LeaseLost`."""
@@ -154,8 +163,30 @@ class RegistryWork:
         with self._transaction() as connection:
             key = self._ledger.settle(connection, lease, VersionState.REFUSED, None)
             self._record(connection, lease, decision, ("none", ""), None)
-            _set_status(connection, key, False, _status_message(key, decision, None))
-            _mirror_tags(connection, key, {"xray_gate.verdict": decision.verdict})
+            tags = {"xray_gate.verdict": str(decision.verdict)}
+            message = _status_message(key, decision, None)
+            self._show(connection, lease, key, False, message, tags)
+
+    def _show(
+        self,
+        connection: Connection,
+        lease: Lease,
+        key: VersionKey,
+        ready: bool,
+        message: str,
+        tags: dict[str, str],
+    ) -> None:
+        """Set status and tags, if the version is still the one that was registered.
+
+        A name can be deleted where the gate does not see it, and used again: the verdict on the
+        old version must not show on the new one.
+        """
+        current = self._ledger.current(connection, key, lock=True)
+        same = current is not None and current.id == lease.registration.id
+        if same and _set_status(connection, key, ready, message):
+            _mirror_tags(connection, key, tags)
+        else:
+            self._ledger.set_state(connection, lease.registration.id, VersionState.DELETED, None)
 
     def _record(
         self,
@@ -186,9 +217,9 @@ def _status_message(key: VersionKey, decision: Decision, run_id: str | None) -> 
     return status_text(f"{words[decision.verdict]}{admitted}", f"{report} {step}".strip())
 
 
-def _set_status(connection: Connection, key: VersionKey, ready: bool, message: str) -> None:
+def _set_status(connection: Connection, key: VersionKey, ready: bool, message: str) -> bool:
     table = SqlModelVersion.__table__
-    connection.execute(
+    changed = connection.execute(
         update(table)
         .where(
             table.c.workspace == key.workspace,
@@ -200,6 +231,7 @@ def _set_status(connection: Connection, key: VersionKey, ready: bool, message: s
             status_message=message,
         )
     )
+    return bool(changed.rowcount)
 
 
 def _mirror_tags(connection: Connection, key: VersionKey, tags: dict[str, str]) -> None:

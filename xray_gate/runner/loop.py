@@ -51,11 +51,11 @@ class Runner:
     def __init__(self, parts: RunnerParts) -> None:
         self._parts = parts
 
-    def run_once(self) -> int:
-        """Scan everything that waits now; how many versions were settled."""
+    def run_once(self, stop: threading.Event | None = None) -> int:
+        """Scan what waits now, or until `stop` is set; how many versions were settled."""
         settled = 0
         self._parts.queue.heartbeat()
-        while (lease := self._parts.queue.claim()) is not None:
+        while not (stop and stop.is_set()) and (lease := self._parts.queue.claim()) is not None:
             settled += self._settle(lease)
             self._parts.queue.heartbeat()
         return settled
@@ -64,7 +64,7 @@ class Runner:
         """Look for work until `stop` is set; a failing look is logged and tried again."""
         while not stop.is_set():
             try:
-                self.run_once()
+                self.run_once(stop)
             except Exception:
                 # The database may be gone for a moment. Versions stay pending until it is back.
                 _logger.exception("the runner could not look for work; it tries again")
@@ -86,13 +86,6 @@ class Runner:
     def _scan_and_record(self, lease: Lease) -> str:
         parts = self._parts
         key = lease.registration.key
-        if lease.registration.attempts > parts.max_attempts:
-            reason = (
-                f"the scan was started {parts.max_attempts} times and never came to an end; look "
-                "at the runner's log, then register the version again"
-            )
-            parts.queue.refuse(lease, reason)
-            return reason
         try:
             policy = parts.queue.policy_for(lease)
             measuring = self._measuring(policy, key.name)
@@ -115,6 +108,12 @@ class Runner:
 
     def _scan(self, lease: Lease, policy: Policy) -> ScanOutput:
         ref = f"models:/{lease.registration.key}"
+        if lease.registration.attempts > self._parts.max_attempts:
+            reason = (
+                f"the scan was started {self._parts.max_attempts} times and never came to an end; "
+                "look at the runner's log, then register the version again"
+            )
+            return unscannable(ref, policy, reason, datetime.now(UTC))
         try:
             with self._parts.fetch(lease.registration.location) as path:
                 return self._parts.scan(path, ref, policy)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from xray_gate.core.evidence import Evidence
-from xray_gate.core.verdict import Decision
+from xray_gate.core.verdict import Decision, Verdict
 from xray_gate.policy.files import Policy
 from xray_gate.probing.planes import ScannedPlane
 
@@ -44,6 +44,14 @@ class Registration:
     location: str
     state: VersionState
     attempts: int
+
+
+@dataclass(frozen=True)
+class RecordedVerdict:
+    """A verdict as it stands in the ledger, whatever the policy is today."""
+
+    verdict: Verdict
+    reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True)
