@@ -22,9 +22,9 @@ from tests.support.site import (
     children,
     rows,
     runner_arguments,
+    slow_made_quick,
     started_runner,
     wait_until,
-    write_quick_policy,
     xray_gate,
 )
 
@@ -275,10 +275,12 @@ def test_what_a_killed_runner_left_is_scanned_by_another_one(server: Server) -> 
     assert "xray_gate.verdict" not in version.tags
     until = "SELECT lease_until FROM xray_gate_registrations WHERE name = 'slow-signs'"
     wait_until(lambda: rows(server.site, until)[0][0] <= time.time(), "the lease never ran out")
-    quick = str(write_quick_policy(server.policies))
-    again = xray_gate(*runner_arguments(server.site), "--once", "--policy", quick)
-    assert again.returncode == 0, again.stderr
-    assert server.client.get_model_version("slow-signs", "1").status == "READY"
+    with slow_made_quick(server.policies):
+        # Whoever waits lets the runner know of the change.
+        assert server.client.get_model_version("slow-signs", "1").status == "PENDING_REGISTRATION"
+        again = xray_gate(*runner_arguments(server.site), "--once")
+        assert again.returncode == 0, again.stderr
+        assert server.client.get_model_version("slow-signs", "1").status == "READY"
     found = rows(
         server.site,
         "SELECT v.verdict, v.admits, r.state, r.attempts FROM xray_gate_verdicts v "
