@@ -3,7 +3,7 @@ from mlflow.entities.model_registry import ModelVersionTag
 from mlflow.exceptions import MlflowException
 
 from tests.support.evidence import backdoored
-from tests.support.gate import SOURCE, Gate, refused
+from tests.support.gate import SOURCE, Gate, assert_refused
 from xray_gate.scan.work import VersionState
 
 
@@ -39,7 +39,7 @@ def test_a_copy_of_anything_else_is_refused(gate: Gate, kind: str) -> None:
     }[kind]()
     with pytest.raises(MlflowException, match="xray-gate: signs/1 cannot be copied to 'signs-2'"):
         gate.store.copy_model_version(original, "signs-2")
-    with refused("signs/1 cannot be copied to 'signs-2'"):
+    with assert_refused("signs/1 cannot be copied to 'signs-2'"):
         gate.store.create_model_version("signs-2", "models:/signs/1")
     assert gate.store.search_model_versions("name = 'signs-2'") == []
 
@@ -51,7 +51,7 @@ def test_a_copy_that_the_copys_policy_would_not_admit_is_refused(gate: Gate, sou
     gate.set_policy("strict", match={"registered_models": ["production-*"]}, detectors=strict)
     gate.admitted()
     gate.store.create_registered_model("production-signs")
-    with refused(r"beyond 5\.000 \(stricter\)"):
+    with assert_refused(r"beyond 5\.000 \(stricter\)"):
         gate.store.create_model_version("production-signs", source)
 
 
@@ -60,9 +60,9 @@ def test_a_policy_that_does_not_gate_copies_lets_them_wait_for_a_scan(gate: Gate
     original = gate.register()
     copy = gate.store.copy_model_version(original, "signs-2")
     assert copy.status == "PENDING_REGISTRATION"
-    with refused("waits for a scan"):
+    with assert_refused("waits for a scan"):
         gate.store.set_registered_model_alias("signs-2", "champion", 1)
-    with refused("waits for a scan"):
+    with assert_refused("waits for a scan"):
         gate.store.get_model_version_download_uri("signs-2", 1)
 
 
@@ -79,7 +79,7 @@ def test_a_copy_into_a_name_without_a_policy_fails(gate: Gate) -> None:
     original = gate.admitted()
     copy = gate.store.copy_model_version(original, "cats")
     assert copy.status == "FAILED_REGISTRATION"
-    with refused("no policy matches"):
+    with assert_refused("no policy matches"):
         gate.store.set_registered_model_alias("cats", "champion", 1)
 
 
@@ -130,5 +130,5 @@ def test_reading_is_guarded_again_after_a_copy(gate: Gate) -> None:
     gate.admitted()
     gate.judged(backdoored())
     gate.store.copy_model_version(gate.store.get_model_version("signs", 1), "signs-2")
-    with refused("signs/2 cannot be read"):
+    with assert_refused("signs/2 cannot be read"):
         gate.store.get_model_version_download_uri("signs", 2)

@@ -4,7 +4,7 @@ import threading
 import time
 
 from tests.support.evidence import backdoored, clean
-from tests.support.gate import Gate, refused
+from tests.support.gate import Gate, assert_refused
 from xray_gate.scan.work import VersionKey, VersionState
 
 
@@ -22,7 +22,7 @@ def test_a_verdict_does_not_show_on_another_version_of_the_same_name(gate: Gate)
     assert "xray_gate.verdict" not in version.tags
     gate.settle(backdoored())
     assert gate.store.get_model_version("signs", 1).status == "FAILED_REGISTRATION"
-    with refused("the verdict"):
+    with assert_refused("the verdict"):
         gate.store.set_registered_model_alias("signs", "champion", 1)
 
 

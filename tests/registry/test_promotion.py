@@ -8,7 +8,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.model_registry.dbmodels.models import SqlModelVersion
 
 from tests.support.evidence import backdoored, clean, unscannable
-from tests.support.gate import Gate, refused
+from tests.support.gate import Gate, assert_refused
 
 
 def pending(gate: Gate) -> ModelVersion:
@@ -64,7 +64,7 @@ Maker = Callable[[Gate], ModelVersion]
 @pytest.mark.parametrize(("make", "why"), NOT_ADMITTED)
 def test_what_is_not_admitted_gets_no_alias(gate: Gate, make: Maker, why: str) -> None:
     version = make(gate)
-    with refused(f"signs/1 cannot be given the alias 'champion': .*{why}"):
+    with assert_refused(f"signs/1 cannot be given the alias 'champion': .*{why}"):
         gate.store.set_registered_model_alias("signs", "champion", version.version)
     assert gate.plain.get_registered_model("signs").aliases == {}
 
@@ -73,7 +73,7 @@ def test_what_is_not_admitted_gets_no_alias(gate: Gate, make: Maker, why: str) -
 @pytest.mark.parametrize("stage", ["Staging", "Production", "production"])
 def test_what_is_not_admitted_gets_no_stage(gate: Gate, make: Maker, why: str, stage: str) -> None:
     version = make(gate)
-    with refused(f"signs/1 cannot be moved to {stage.title()}: .*{why}"):
+    with assert_refused(f"signs/1 cannot be moved to {stage.title()}: .*{why}"):
         gate.store.transition_model_version_stage("signs", version.version, stage, False)
     assert gate.plain.get_model_version("signs", 1).current_stage == "None"
 
@@ -92,7 +92,7 @@ def test_an_alias_moves_only_to_an_admitted_version(gate: Gate) -> None:
     gate.judged(backdoored())
     gate.admitted()
     gate.store.set_registered_model_alias("signs", "champion", 1)
-    with refused("signs/2"):
+    with assert_refused("signs/2"):
         gate.store.set_registered_model_alias("signs", "champion", 2)
     assert int(gate.store.get_model_version_by_alias("signs", "champion").version) == 1
     gate.store.set_registered_model_alias("signs", "champion", 3)
@@ -119,7 +119,7 @@ def test_free_aliases_need_no_verdict_whatever_their_case(gate: Gate, alias: str
 def test_every_other_alias_is_gated_whatever_its_case(gate: Gate, alias: str) -> None:
     gate.set_policy(promotion={"free_aliases": ["dev-*", "candidate"]})
     gate.register()
-    with refused("waits for a scan"):
+    with assert_refused("waits for a scan"):
         gate.store.set_registered_model_alias("signs", alias, 1)
 
 
@@ -127,7 +127,7 @@ def test_only_the_stages_that_the_policy_names_are_gated(gate: Gate) -> None:
     gate.set_policy(promotion={"stages": ["Production"]})
     gate.register()
     gate.store.transition_model_version_stage("signs", 1, "Staging", False)
-    with refused():
+    with assert_refused():
         gate.store.transition_model_version_stage("signs", 1, "Production", False)
 
 
@@ -164,7 +164,7 @@ def test_a_refused_promotion_archives_nothing(gate: Gate) -> None:
     gate.admitted()
     gate.judged(backdoored())
     gate.store.transition_model_version_stage("signs", 1, "Production", True)
-    with refused():
+    with assert_refused():
         gate.store.transition_model_version_stage("signs", 2, "Production", True)
     stages = [gate.store.get_model_version("signs", v).current_stage for v in (1, 2)]
     assert stages == ["Production", "None"]
@@ -173,9 +173,9 @@ def test_a_refused_promotion_archives_nothing(gate: Gate) -> None:
 def test_without_a_policy_for_the_name_nothing_is_promoted(gate: Gate) -> None:
     gate.admitted()
     gate.set_policy(match={"registered_models": ["nothing-here"]})
-    with refused("no policy matches the registered model 'signs'"):
+    with assert_refused("no policy matches the registered model 'signs'"):
         gate.store.set_registered_model_alias("signs", "champion", 1)
-    with refused("no policy matches the registered model 'signs'"):
+    with assert_refused("no policy matches the registered model 'signs'"):
         gate.store.transition_model_version_stage("signs", 1, "Production", False)
 
 
@@ -183,7 +183,9 @@ def test_a_policy_that_was_tightened_after_the_verdict_decides(gate: Gate) -> No
     gate.admitted()
     thresholds = [{"statistic": "renyi_entropy.unclipped", "bound": 5.0, "source": "a new bound"}]
     gate.set_policy(detectors={"model_xray": {"thresholds": thresholds}})
-    with refused(r"under policy images is failed: .*1\.900 is beyond 5\.000 \(a new bound\)"):
+    with assert_refused(
+        r"under policy images is failed: .*1\.900 is beyond 5\.000 \(a new bound\)"
+    ):
         gate.store.set_registered_model_alias("signs", "champion", 1)
 
 
@@ -218,14 +220,14 @@ def test_what_a_trial_admitted_is_refused_when_the_trial_is_over(gate: Gate) -> 
     gate.set_policy(enforcement="audit")
     gate.judged(backdoored())
     gate.set_policy()
-    with refused("is failed"):
+    with assert_refused("is failed"):
         gate.store.set_registered_model_alias("signs", "champion", 1)
 
 
 def test_a_name_that_two_policies_claim_is_refused(gate: Gate) -> None:
     gate.admitted()
     gate.set_policy("lenient", match={"registered_models": ["sign?"]}, enforcement="audit")
-    with refused("the policies images and lenient both match"):
+    with assert_refused("the policies images and lenient both match"):
         gate.store.set_registered_model_alias("signs", "champion", 1)
     assert gate.register().status == "FAILED_REGISTRATION"
 
@@ -250,7 +252,7 @@ def test_a_clean_verdict_is_not_shared_with_other_versions(gate: Gate) -> None:
     gate.register()
     gate.settle(clean())
     gate.store.set_registered_model_alias("signs", "champion", 1)
-    with refused("signs/2 .*waits for a scan"):
+    with assert_refused("signs/2 .*waits for a scan"):
         gate.store.set_registered_model_alias("signs", "champion", 2)
 
 
@@ -262,5 +264,8 @@ def test_status_and_place_cannot_be_written_through_the_store(
     gate: Gate, column: str, value: str
 ) -> None:
     gate.judged(backdoored())
-    with refused("the gate's to set"), gate.store.ManagedSessionMaker(read_only=False) as session:
+    with (
+        assert_refused("the gate's to set"),
+        gate.store.ManagedSessionMaker(read_only=False) as session,
+    ):
         setattr(session.query(SqlModelVersion).one(), column, value)

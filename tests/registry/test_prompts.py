@@ -5,7 +5,7 @@ import sqlalchemy
 from mlflow.entities.model_registry import ModelVersionTag, RegisteredModelTag
 from mlflow.prompt.constants import IS_PROMPT_TAG_KEY
 
-from tests.support.gate import SOURCE, Gate, refused
+from tests.support.gate import SOURCE, Gate, assert_refused
 from xray_gate.ledger.tables import registrations
 
 PROMPT = RegisteredModelTag(IS_PROMPT_TAG_KEY, "true")
@@ -135,13 +135,13 @@ def test_a_model_that_calls_itself_a_prompt_is_gated(gate: Gate, make: Any) -> N
     version = make(gate)
     assert version.status == "PENDING_REGISTRATION"
     number = version.version
-    with refused("waits for a scan"):
+    with assert_refused("waits for a scan"):
         gate.store.set_registered_model_alias("signs", "champion", number)
-    with refused("waits for a scan"):
+    with assert_refused("waits for a scan"):
         gate.store.set_prompt_alias("signs", "champion", number)
-    with refused("waits for a scan"):
+    with assert_refused("waits for a scan"):
         gate.store.transition_model_version_stage("signs", number, "Production", False)
-    with refused("waits for a scan"):
+    with assert_refused("waits for a scan"):
         gate.store.get_model_version_download_uri("signs", number)
     assert gate.work.claim() is not None
 
@@ -150,7 +150,7 @@ def test_a_copy_of_a_prompt_is_no_way_round(gate: Gate) -> None:
     gate.store.create_prompt("greeting")
     gate.store.create_prompt_version("greeting", "Hello")
     gate.store.create_registered_model("signs")
-    with refused("greeting/1 cannot be copied to 'signs'"):
+    with assert_refused("greeting/1 cannot be copied to 'signs'"):
         gate.store.create_model_version("signs", "models:/greeting/1")
 
 
@@ -159,7 +159,7 @@ def test_a_prompt_that_becomes_a_model_is_not_admitted(gate: Gate) -> None:
     gate.store.create_prompt_version("signs", "Hello")
     gate.store.set_prompt_alias("signs", "champion", 1)
     gate.store.delete_registered_model_tag("signs", IS_PROMPT_TAG_KEY)
-    with refused("registered before the gate"):
+    with assert_refused("registered before the gate"):
         gate.store.get_model_version_download_uri("signs", 1)
-    with refused("registered before the gate"):
+    with assert_refused("registered before the gate"):
         gate.store.set_registered_model_alias("signs", "challenger", 1)

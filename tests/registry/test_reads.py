@@ -6,7 +6,7 @@ from mlflow.exceptions import MlflowException
 
 from tests.registry.test_promotion import NOT_ADMITTED, Maker
 from tests.support.evidence import backdoored, unscannable
-from tests.support.gate import SOURCE, Gate, refused
+from tests.support.gate import SOURCE, Gate, assert_refused
 
 UNREADABLE = [make for make, _ in NOT_ADMITTED]
 
@@ -14,7 +14,7 @@ UNREADABLE = [make for make, _ in NOT_ADMITTED]
 @pytest.mark.parametrize("make", UNREADABLE)
 def test_files_of_what_is_not_admitted_are_not_found(gate: Gate, make: Maker) -> None:
     version = make(gate)
-    with refused("signs/1 cannot be read: "):
+    with assert_refused("signs/1 cannot be read: "):
         gate.store.get_model_version_download_uri("signs", version.version)
 
 
@@ -33,7 +33,9 @@ def test_files_of_an_admitted_version_are_found(gate: Gate) -> None:
 
 def test_the_refusal_of_a_read_says_what_the_scan_found(gate: Gate) -> None:
     gate.judged(backdoored())
-    with refused("signs/1 cannot be read: the verdict is failed: .*Next: xray-gate status signs/1"):
+    with assert_refused(
+        "signs/1 cannot be read: the verdict is failed: .*Next: xray-gate status signs/1"
+    ):
         gate.store.get_model_version_download_uri("signs", 1)
 
 
@@ -102,7 +104,7 @@ def test_a_policy_may_allow_reads_without_a_verdict(gate: Gate) -> None:
     gate.register()
     assert gate.store.get_model_version_download_uri("signs", 1) == SOURCE
     assert int(gate.store.get_model_version_by_alias("signs", "latest").version) == 1
-    with refused("waits for a scan"):
+    with assert_refused("waits for a scan"):
         gate.store.set_registered_model_alias("signs", "champion", 1)
 
 
@@ -110,7 +112,7 @@ def test_an_alias_from_before_the_gate_does_not_open_the_files(gate: Gate) -> No
     gate.unscanned()
     gate.plain.set_registered_model_alias("signs", "champion", 1)
     version = gate.store.get_model_version_by_alias("signs", "champion")
-    with refused("registered before the gate"):
+    with assert_refused("registered before the gate"):
         gate.store.get_model_version_download_uri("signs", version.version)
 
 
@@ -118,7 +120,7 @@ def test_a_free_alias_does_not_open_the_files(gate: Gate) -> None:
     gate.set_policy(promotion={"free_aliases": ["dev"]})
     gate.register()
     gate.store.set_registered_model_alias("signs", "dev", 1)
-    with refused("waits for a scan"):
+    with assert_refused("waits for a scan"):
         gate.store.get_model_version_download_uri("signs", 1)
 
 
@@ -128,7 +130,7 @@ def test_what_was_admitted_stays_readable_while_no_policy_can_be_read(gate: Gate
     gate.register()
     (gate.folder / "images.yaml").write_text("name: [")
     assert gate.store.get_model_version_download_uri("signs", 1) == SOURCE
-    with refused("the server's policies cannot be used"):
+    with assert_refused("the server's policies cannot be used"):
         gate.store.get_model_version_download_uri("signs", 2)
 
 
@@ -144,7 +146,7 @@ def test_what_only_a_trial_admitted_is_not_read_after_the_trial(gate: Gate) -> N
     gate.judged(backdoored())
     assert gate.store.get_model_version_download_uri("signs", 1) == SOURCE
     gate.set_policy(enforcement="enforce")
-    with refused("signs/1 cannot be read: the verdict is failed"):
+    with assert_refused("signs/1 cannot be read: the verdict is failed"):
         gate.store.get_model_version_download_uri("signs", 1)
     assert gate.store.get_latest_versions("signs") == []
 
@@ -158,7 +160,7 @@ def test_a_trial_that_begins_later_admits_reads_as_it_admits_promotions(gate: Ga
 def test_unscanned_reads_do_not_open_what_was_scanned_and_failed(gate: Gate) -> None:
     gate.set_policy(unsafe_allow_unscanned_reads=True)
     gate.judged(backdoored())
-    with refused("signs/1 cannot be read: the verdict is failed"):
+    with assert_refused("signs/1 cannot be read: the verdict is failed"):
         gate.store.get_model_version_download_uri("signs", 1)
     gate.register()
     assert gate.store.get_model_version_download_uri("signs", 2) == SOURCE

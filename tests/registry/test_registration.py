@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy
 
 from tests.support.evidence import backdoored, clean
-from tests.support.gate import SOURCE, Gate, refused
+from tests.support.gate import SOURCE, Gate, assert_refused
 from xray_gate.ledger.tables import registrations, verdicts
 from xray_gate.registry.gated_store import GatedStore, GateParts
 from xray_gate.scan.work import VersionState
@@ -87,7 +87,7 @@ def test_a_broken_policy_admits_nothing(gate: Gate, text: str) -> None:
     version = gate.register()
     assert version.status == "FAILED_REGISTRATION"
     assert version.status_message.startswith("xray-gate: the server's policies cannot be used")
-    with refused("the server's policies cannot be used"):
+    with assert_refused("the server's policies cannot be used"):
         gate.store.set_registered_model_alias("signs", "champion", before.version)
 
 
@@ -101,7 +101,7 @@ def test_policies_that_vanish_admit_nothing(gate: Gate) -> None:
     before = gate.admitted()
     (gate.folder / "images.yaml").unlink()
     assert gate.register().status == "FAILED_REGISTRATION"
-    with refused("holds no policy"):
+    with assert_refused("holds no policy"):
         gate.store.set_registered_model_alias("signs", "champion", before.version)
 
 
@@ -206,7 +206,7 @@ def test_writes_past_the_sessions_flush_are_refused(gate: Gate) -> None:
         sqlalchemy.insert(SqlRegisteredModelAlias).values(**row),
     ):
         with (
-            refused("a bulk write"),
+            assert_refused("a bulk write"),
             gate.store.ManagedSessionMaker(read_only=False) as session,
         ):
             session.execute(statement)

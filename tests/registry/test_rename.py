@@ -4,7 +4,7 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from tests.support.evidence import backdoored, clean
-from tests.support.gate import Gate, refused
+from tests.support.gate import Gate, assert_refused
 from xray_gate.core.errors import LeaseLost
 from xray_gate.policy.decision import decide
 from xray_gate.scan.work import VersionState
@@ -48,7 +48,7 @@ def _decision(gate: Gate, evidence: Any) -> tuple[Any, Any]:
 def test_an_admitted_version_must_be_admitted_under_the_new_names_policy(gate: Gate) -> None:
     gate.set_policy("strict", **STRICT)
     gate.admitted()
-    with refused(r"signs/1 cannot be renamed to 'production-signs': .*\(stricter\)"):
+    with assert_refused(r"signs/1 cannot be renamed to 'production-signs': .*\(stricter\)"):
         gate.store.rename_registered_model("signs", "production-signs")
     assert gate.store.get_model_version("signs", 1).status == "READY"
     assert gate.registration("signs") is not None
@@ -68,7 +68,7 @@ def test_a_free_alias_does_not_become_a_gated_one_by_a_new_name(gate: Gate) -> N
     gate.set_policy("other", match={"registered_models": ["production-*"]})
     gate.register()
     gate.store.set_registered_model_alias("signs", "champion", 1)
-    with refused("waits for a scan"):
+    with assert_refused("waits for a scan"):
         gate.store.rename_registered_model("signs", "production-signs")
 
 
@@ -77,19 +77,19 @@ def test_a_free_stage_does_not_become_a_gated_one_by_a_new_name(gate: Gate) -> N
     gate.set_policy("other", match={"registered_models": ["production-*"]})
     gate.judged(backdoored())
     gate.store.transition_model_version_stage("signs", 1, "Production", False)
-    with refused("is failed"):
+    with assert_refused("is failed"):
         gate.store.rename_registered_model("signs", "production-signs")
 
 
 def test_nothing_is_renamed_out_of_every_policys_scope(gate: Gate) -> None:
     gate.admitted()
-    with refused("no policy matches the registered model 'cats'"):
+    with assert_refused("no policy matches the registered model 'cats'"):
         gate.store.rename_registered_model("signs", "cats")
 
 
 def test_a_version_from_before_the_gate_is_not_renamed(gate: Gate) -> None:
     gate.unscanned()
-    with refused("registered before the gate"):
+    with assert_refused("registered before the gate"):
         gate.store.rename_registered_model("signs", "signs-2")
 
 

@@ -1,7 +1,7 @@
 import pytest
 from mlflow.entities.model_registry import ModelVersionTag, RegisteredModelTag
 
-from tests.support.gate import SOURCE, Gate, refused
+from tests.support.gate import SOURCE, Gate, assert_refused
 from xray_gate.registry.rows import is_reserved_tag
 
 RESERVED = ["xray_gate.verdict", "XRAY_GATE.verdict", "Xray_Gate.anything", "xray_gate."]
@@ -10,9 +10,9 @@ RESERVED = ["xray_gate.verdict", "XRAY_GATE.verdict", "Xray_Gate.anything", "xra
 @pytest.mark.parametrize("key", RESERVED)
 def test_clients_cannot_write_the_gates_tags(gate: Gate, key: str) -> None:
     gate.admitted()
-    with refused("written by the gate only"):
+    with assert_refused("written by the gate only"):
         gate.store.set_model_version_tag("signs", 1, ModelVersionTag(key, "forged"))
-    with refused("written by the gate only"):
+    with assert_refused("written by the gate only"):
         gate.store.set_registered_model_tag("signs", RegisteredModelTag(key, "forged"))
     assert "forged" not in gate.store.get_model_version("signs", 1).tags.values()
     assert gate.store.get_registered_model("signs").tags == {}
@@ -20,10 +20,10 @@ def test_clients_cannot_write_the_gates_tags(gate: Gate, key: str) -> None:
 
 @pytest.mark.parametrize("key", RESERVED)
 def test_clients_cannot_bring_the_gates_tags_along(gate: Gate, key: str) -> None:
-    with refused("written by the gate only"):
+    with assert_refused("written by the gate only"):
         gate.store.create_registered_model("signs", tags=[RegisteredModelTag(key, "forged")])
     gate.store.create_registered_model("signs")
-    with refused("written by the gate only"):
+    with assert_refused("written by the gate only"):
         gate.store.create_model_version("signs", SOURCE, tags=[ModelVersionTag(key, "forged")])
     assert gate.store.search_model_versions("name = 'signs'") == []
     assert gate.registration() is None
@@ -39,7 +39,7 @@ def test_clients_cannot_delete_the_gates_tags(gate: Gate, key: str) -> None:
         (gate.store.delete_registered_model_tag, "signs"),
         (gate.store.delete_prompt_tag, "signs"),
     ):
-        with refused("cannot be deleted by a client"):
+        with assert_refused("cannot be deleted by a client"):
             method(*target, key)
     assert gate.store.get_model_version("signs", 1).tags == before
 
@@ -48,16 +48,16 @@ def test_clients_cannot_delete_the_gates_tags(gate: Gate, key: str) -> None:
 def test_clients_cannot_write_the_gates_tags_through_prompts(gate: Gate, key: str) -> None:
     gate.store.create_prompt("greeting")
     gate.store.create_prompt_version("greeting", "Hello {{name}}")
-    with refused("written by the gate only"):
+    with assert_refused("written by the gate only"):
         gate.store.set_prompt_tag("greeting", key, "forged")
-    with refused("written by the gate only"):
+    with assert_refused("written by the gate only"):
         gate.store.set_prompt_version_tag("greeting", 1, key, "forged")
 
 
 def test_a_tag_is_never_what_a_decision_is_read_from(gate: Gate) -> None:
     gate.register()
     gate.plain.set_model_version_tag("signs", 1, ModelVersionTag("xray_gate.verdict", "passed"))
-    with refused("waits for a scan"):
+    with assert_refused("waits for a scan"):
         gate.store.set_registered_model_alias("signs", "champion", 1)
 
 

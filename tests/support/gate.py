@@ -101,7 +101,7 @@ class Gate:
 
 
 @contextmanager
-def refused(match: str | None = None) -> Iterator[None]:
+def assert_refused(match: str | None = None) -> Iterator[None]:
     """The gate says no: PERMISSION_DENIED, beginning with its name, the reason matching."""
     with pytest.raises(MlflowException, match=match) as caught:
         yield

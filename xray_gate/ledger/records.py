@@ -1,0 +1,111 @@
+"""Evidence and verdicts, kept apart from each other and for ever."""
+
+import json
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert, select
+
+from xray_gate.core.evidence import Evidence
+from xray_gate.core.verdict import Decision, Verdict
+from xray_gate.ledger.tables import registrations, scans, verdicts
+from xray_gate.scan.work import RecordedVerdict, Registration
+
+
+@dataclass(frozen=True)
+class VerdictRow:
+    """A verdict as it was recorded, newest first in `Ledger.verdicts`."""
+
+    verdict: str
+    reasons: list[str]
+    admits: bool
+    policy_name: str
+    policy_digest: str
+    scan_id: str | None
+    run_id: str | None
+    digest: str | None
+    created_at: float
+
+
+class Records:
+    """Only ever adds rows."""
+
+    def record_scan(
+        self, connection: Connection, evidence: Evidence, run_id: str | None, now: float
+    ) -> None:
+        """Keep the evidence for ever."""
+        connection.execute(
+            insert(scans).values(
+                scan_id=evidence.scan_id,
+                digest=evidence.model.digest,
+                evidence=json.dumps(evidence.to_json(), allow_nan=False),
+                run_id=run_id,
+                created_at=now,
+            )
+        )
+
+    def record_verdict(
+        self,
+        connection: Connection,
+        registration_id: int,
+        decision: Decision,
+        policy: tuple[str, str],
+        scan_id: str | None,
+        now: float,
+    ) -> None:
+        """Keep a verdict for ever; `policy` is its name and digest."""
+        connection.execute(
+            insert(verdicts).values(
+                registration_id=registration_id,
+                scan_id=scan_id,
+                verdict=decision.verdict,
+                admits=int(decision.admits),
+                reasons=json.dumps(list(decision.reasons)),
+                policy_name=policy[0],
+                policy_digest=policy[1],
+                created_at=now,
+            )
+        )
+
+    def evidence_of(self, connection: Connection, registration: Registration) -> Evidence | None:
+        """The evidence that the registration's state rests on, or None before a scan."""
+        text = connection.execute(
+            select(scans.c.evidence)
+            .join(registrations, registrations.c.scan_id == scans.c.scan_id)
+            .where(registrations.c.id == registration.id)
+        ).scalar()
+        return None if text is None else Evidence.from_json(json.loads(text))
+
+    def newest_verdict(
+        self, connection: Connection, registration: Registration
+    ) -> RecordedVerdict | None:
+        """The verdict on a registration that was recorded last, or None before any."""
+        row = connection.execute(
+            select(verdicts.c.verdict, verdicts.c.reasons)
+            .where(verdicts.c.registration_id == registration.id)
+            .order_by(verdicts.c.id.desc())
+            .limit(1)
+        ).first()
+        return row and RecordedVerdict(Verdict(row.verdict), tuple(json.loads(row.reasons)))
+
+    def verdicts(self, connection: Connection, registration: Registration) -> list[VerdictRow]:
+        """Every verdict on a registration, newest first."""
+        rows = connection.execute(
+            select(verdicts, scans.c.run_id, scans.c.digest)
+            .outerjoin(scans, scans.c.scan_id == verdicts.c.scan_id)
+            .where(verdicts.c.registration_id == registration.id)
+            .order_by(verdicts.c.id.desc())
+        )
+        return [
+            VerdictRow(
+                verdict=Verdict(row.verdict),
+                reasons=json.loads(row.reasons),
+                admits=bool(row.admits),
+                policy_name=row.policy_name,
+                policy_digest=row.policy_digest,
+                scan_id=row.scan_id,
+                run_id=row.run_id,
+                digest=row.digest,
+                created_at=row.created_at,
+            )
+            for row in rows
+        ]

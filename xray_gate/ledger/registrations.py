@@ -1,0 +1,200 @@
+"""The work queue: which versions wait, who scans them, what became of them."""
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, select, update
+
+from xray_gate.core.errors import LeaseLost
+from xray_gate.ledger.tables import registrations
+from xray_gate.scan.work import Lease, Registration, VersionKey, VersionState
+
+# A deleted version must not hide one that was renamed to its name.
+_NEWEST_FIRST = (registrations.c.state == VersionState.DELETED, registrations.c.id.desc())
+
+
+class Registrations:
+    """One row for each registration of a version."""
+
+    def register(self, connection: Connection, key: VersionKey, location: str, now: float) -> int:
+        """Write down that a version waits for a scan; the registration's id."""
+        result = connection.execute(
+            insert(registrations).values(
+                workspace=key.workspace,
+                name=key.name,
+                version=key.version,
+                location=location,
+                state=VersionState.WAITING,
+                created_at=now,
+                lease_until=0.0,
+                attempts=0,
+            )
+        )
+        assert result.inserted_primary_key is not None
+        return int(result.inserted_primary_key[0])
+
+    def current(
+        self, connection: Connection, key: VersionKey, *, lock: bool = False
+    ) -> Registration | None:
+        """The newest registration of a version, or None for one that the gate never saw.
+
+        With `lock` no other transaction can change it until this one ends.
+        """
+        same = and_(
+            registrations.c.workspace == key.workspace,
+            registrations.c.name == key.name,
+            registrations.c.version == key.version,
+        )
+        if lock:
+            # A write that changes nothing takes the lock on both databases: SQLite has no
+            # SELECT ... FOR UPDATE, and its plain SELECT would run outside the transaction.
+            connection.execute(
+                update(registrations).where(same).values(version=registrations.c.version)
+            )
+        row = connection.execute(
+            select(registrations).where(same).order_by(*_NEWEST_FIRST).limit(1)
+        ).first()
+        return None if row is None else _registration(row)
+
+    def registrations_of(
+        self, connection: Connection, workspace: str, name: str, version: int | None
+    ) -> list[Registration]:
+        """The newest registration of every version of a name, or of one version; newest first."""
+        rows = connection.execute(
+            select(registrations)
+            .where(registrations.c.workspace == workspace, registrations.c.name == name)
+            .order_by(*_NEWEST_FIRST)
+        )
+        newest: dict[int, Registration] = {}
+        for row in rows:
+            if version in (None, row.version):
+                newest.setdefault(row.version, _registration(row))
+        return [newest[number] for number in sorted(newest, reverse=True)]
+
+    def close(self, connection: Connection, key: VersionKey) -> None:
+        """Forget the claim of a deleted version: nobody scans it, nothing is admitted by it."""
+        connection.execute(
+            update(registrations)
+            .where(
+                registrations.c.workspace == key.workspace,
+                registrations.c.name == key.name,
+                registrations.c.version == key.version,
+            )
+            .values(state=VersionState.DELETED)
+        )
+
+    def rename(self, connection: Connection, key: VersionKey, new_name: str) -> None:
+        """Let the registrations of a version follow its registered model's new name.
+
+        A scan that runs was made for the old name's policy: its lease ends, and it is made again.
+        """
+        connection.execute(
+            update(registrations)
+            .where(
+                registrations.c.workspace == key.workspace,
+                registrations.c.name == key.name,
+                registrations.c.version == key.version,
+            )
+            .values(name=new_name, lease_owner=None, lease_until=0.0)
+        )
+
+    def set_state(
+        self, connection: Connection, registration_id: int, state: VersionState, scan_id: str | None
+    ) -> None:
+        """Set a registration's state without a lease: for what is decided at registration."""
+        connection.execute(
+            update(registrations)
+            .where(registrations.c.id == registration_id)
+            .values(state=state, scan_id=scan_id, lease_owner=None)
+        )
+
+    def claim(self, connection: Connection, owner: str, now: float, seconds: float) -> Lease | None:
+        """Lease the oldest waiting registration that nobody holds, for `seconds`."""
+        free = and_(
+            registrations.c.state == VersionState.WAITING,
+            registrations.c.lease_until <= now,
+        )
+        candidate = (
+            select(registrations.c.id)
+            .where(free)
+            # Those that never failed come first, so that a model that kills runners cannot
+            # hold up all the others.
+            .order_by(registrations.c.attempts, registrations.c.id)
+            .limit(1)
+            # PostgreSQL's runners step round each other instead of finding the queue empty;
+            # SQLite, with one writer at a time, leaves this out.
+            .with_for_update(skip_locked=True)
+            .scalar_subquery()
+        )
+        row = connection.execute(
+            update(registrations)
+            .where(registrations.c.id == candidate, free)
+            .values(
+                lease_owner=owner,
+                lease_until=now + seconds,
+                attempts=registrations.c.attempts + 1,
+            )
+            .returning(*registrations.c)
+        ).first()
+        return None if row is None else Lease(_registration(row), owner, now + seconds)
+
+    def renew(self, connection: Connection, lease: Lease, now: float, seconds: float) -> None:
+        """Prolong a lease; `LeaseLost` when it is no longer this owner's."""
+        changed = connection.execute(
+            update(registrations).where(*_held(lease)).values(lease_until=now + seconds)
+        )
+        if changed.rowcount != 1:
+            raise LeaseLost(_lost(lease))
+
+    def settle(
+        self, connection: Connection, lease: Lease, state: VersionState, scan_id: str | None
+    ) -> VersionKey:
+        """End a lease with the state that the verdict causes; `LeaseLost` when it is gone.
+
+        Returns the version's key as it is now: its registered model may have been renamed.
+        """
+        changed = connection.execute(
+            update(registrations)
+            .where(*_held(lease))
+            .values(state=state, scan_id=scan_id, lease_owner=None)
+        )
+        if changed.rowcount != 1:
+            raise LeaseLost(_lost(lease))
+        row = connection.execute(
+            select(registrations).where(registrations.c.id == lease.registration.id)
+        ).one()
+        return _registration(row).key
+
+    def waiting(self, connection: Connection) -> int:
+        """How many registrations wait for a verdict."""
+        return int(
+            connection.execute(
+                select(func.count())
+                .select_from(registrations)
+                .where(registrations.c.state == VersionState.WAITING)
+            ).scalar_one()
+        )
+
+
+def _held(lease: Lease) -> tuple[ColumnElement[bool], ...]:
+    return (
+        registrations.c.id == lease.registration.id,
+        registrations.c.state == VersionState.WAITING,
+        registrations.c.lease_owner == lease.owner,
+        # The attempt is the fence: the same runner may have lost the lease and taken it again.
+        registrations.c.attempts == lease.registration.attempts,
+    )
+
+
+def _lost(lease: Lease) -> str:
+    return (
+        f"{lease.registration.key}: the lease ran out, or the version was taken by another runner, "
+        "renamed or deleted; the result of this scan is dropped"
+    )
+
+
+def _registration(row: Row[tuple[object, ...]]) -> Registration:
+    return Registration(
+        id=row.id,
+        key=VersionKey(row.workspace, row.name, row.version),
+        location=row.location,
+        state=VersionState(row.state),
+        attempts=row.attempts,
+    )
