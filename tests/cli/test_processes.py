@@ -111,12 +111,17 @@ def test_an_interrupt_ends_the_scan_and_the_models_process(files: Files) -> None
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A suite that runs in the background has SIGINT switched off, and passes that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    deadline = time.monotonic() + 60
-    while (model := model_process(scan.pid)) is None and time.monotonic() < deadline:
-        time.sleep(0.05)
-    scan.send_signal(signal.SIGINT)
-    out, err = scan.communicate(timeout=30)
+    try:
+        deadline = time.monotonic() + 60
+        while (model := model_process(scan.pid)) is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        scan.send_signal(signal.SIGINT)
+        out, err = scan.communicate(timeout=30)
+    finally:
+        scan.kill()
     assert (scan.returncode, out) == (130, "")
     assert err.strip() == "interrupted"
     assert model is not None
