@@ -74,6 +74,7 @@ def test_an_out_that_is_a_folder_ends_with_2(command: Command, files: Files) -> 
     assert (code, said) == (2, "")
     assert "taken: the calibration cannot be written there" in err
     assert "name a file with --out" in err
+    assert "1/1" not in err, "nothing is scanned for a file that cannot be written"
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,10 @@ def calibrate(
     from xray_gate import wiring
     from xray_gate.scan.calibrating import Calibrating
 
+    if out.is_dir():
+        raise InputError(
+            f"{out}: the calibration cannot be written there (a folder); name a file with --out"
+        )
     models = _models(clean_paths)
     policy = wiring.load_policy_to_calibrate(policy_path)
     progress = ProgressLine()
