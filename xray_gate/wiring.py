@@ -52,7 +52,7 @@ def gated_store(store_uri: str, tracking_uri: str | None = None) -> GatedStore:
     policies.current()
     store_class = WorkspaceGatedStore if MLFLOW_ENABLE_WORKSPACES.get() else GatedStore
     # MLflow makes its own tables first; the ledger's refer to the same database.
-    upgrade(WorkspaceAwareSqlAlchemyStore(uri).engine)
+    _plain_store(store_uri)
     store: GatedStore = store_class(uri, GateParts(Ledger(), policies.current))
     return store
 

@@ -194,6 +194,7 @@ def test_a_policy_that_was_loosened_after_the_verdict_decides(gate: Gate) -> Non
     thresholds = [{"statistic": "renyi_entropy.unclipped", "bound": 0.1, "source": "a new bound"}]
     gate.set_policy(detectors={"model_xray": {"thresholds": thresholds}})
     gate.store.set_registered_model_alias("signs", "champion", 1)
+    assert gate.store.get_model_version("signs", 1).aliases == ["champion"]
 
 
 @pytest.mark.parametrize("mode", ["audit", "warn"])

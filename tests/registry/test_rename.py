@@ -111,6 +111,7 @@ def test_a_name_can_be_taken_over_from_a_deleted_model(gate: Gate) -> None:
     gate.store.delete_registered_model("signs-2")
     gate.store.rename_registered_model("signs-1", "signs-2")
     gate.store.set_registered_model_alias("signs-2", "champion", 1)
+    assert gate.store.get_model_version("signs-2", 1).aliases == ["champion"]
 
 
 def test_a_verdict_for_the_old_name_does_not_count_for_the_new_one(gate: Gate) -> None:

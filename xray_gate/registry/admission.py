@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from mlflow.exceptions import MlflowException
 from sqlalchemy import Connection
@@ -13,68 +12,11 @@ from xray_gate.core.evidence import Evidence
 from xray_gate.core.verdict import Decision, Enforcement, Verdict
 from xray_gate.policy.decision import decide
 from xray_gate.policy.files import Policy, PolicySet
+from xray_gate.registry.ports import LedgerPort
 from xray_gate.registry.refusal import MESSAGE_START, refusal
-from xray_gate.scan.work import RecordedVerdict, Registration, VersionKey, VersionState
+from xray_gate.scan.work import VersionKey, VersionState
 
 _logger = logging.getLogger(__name__)
-
-
-class LedgerPort(Protocol):
-    """What the gate reads from the ledger and writes to it, in the caller's transaction."""
-
-    def register(self, connection: Connection, key: VersionKey, location: str, now: float) -> int:
-        """Write down a waiting version; its id."""
-        ...
-
-    def current(
-        self, connection: Connection, key: VersionKey, *, lock: bool = False
-    ) -> Registration | None:
-        """The newest registration of a version."""
-        ...
-
-    def close(self, connection: Connection, key: VersionKey) -> None:
-        """Nothing is admitted by this version any more."""
-        ...
-
-    def rename(self, connection: Connection, key: VersionKey, new_name: str) -> None:
-        """Follow a registered model's new name."""
-        ...
-
-    def set_state(
-        self, connection: Connection, registration_id: int, state: VersionState, scan_id: str | None
-    ) -> None:
-        """Decide a version at its registration."""
-        ...
-
-    def record_verdict(
-        self,
-        connection: Connection,
-        registration_id: int,
-        decision: Decision,
-        policy: tuple[str, str],
-        scan_id: str | None,
-        now: float,
-    ) -> None:
-        """Keep a verdict."""
-        ...
-
-    def newest_verdict(
-        self, connection: Connection, registration: Registration
-    ) -> RecordedVerdict | None:
-        """The verdict that was recorded last."""
-        ...
-
-    def evidence_of(self, connection: Connection, registration: Registration) -> Evidence | None:
-        """What the registration's state rests on."""
-        ...
-
-    def remember_policies(self, connection: Connection, policies: PolicySet, now: float) -> None:
-        """Write down the server's policies."""
-        ...
-
-    def last_runner(self, connection: Connection) -> float | None:
-        """When a runner was last seen."""
-        ...
 
 
 @dataclass(frozen=True)

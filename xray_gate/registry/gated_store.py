@@ -20,7 +20,8 @@ from mlflow.utils.validation import _validate_model_version
 from sqlalchemy.orm import Session
 
 from xray_gate.policy.files import PolicySet
-from xray_gate.registry.admission import Admissions, LedgerPort
+from xray_gate.registry.admission import Admissions
+from xray_gate.registry.ports import LedgerPort
 from xray_gate.registry.refusal import refusal, status_text
 from xray_gate.registry.rows import is_prompt, is_reserved_tag
 from xray_gate.registry.session_guard import SessionGuard

@@ -24,7 +24,8 @@ from sqlalchemy.orm import ORMExecuteState, Session
 from xray_gate.core.evidence import Evidence
 from xray_gate.core.verdict import Decision, Enforcement, Verdict
 from xray_gate.policy.files import Policy, matches_glob
-from xray_gate.registry.admission import Admissions, LedgerPort
+from xray_gate.registry.admission import Admissions
+from xray_gate.registry.ports import LedgerPort
 from xray_gate.registry.refusal import MESSAGE_START, refusal, status_text
 from xray_gate.registry.rows import (
     RESERVED_TAGS,

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
 from mlflow.exceptions import MlflowException
 from mlflow.store.model_registry.dbmodels.models import SqlModelVersion, SqlModelVersionTag
@@ -12,65 +12,10 @@ from sqlalchemy import Connection, delete, insert, update
 from xray_gate.core.errors import XrayGateError
 from xray_gate.core.evidence import Evidence
 from xray_gate.core.verdict import Decision, DetectorJudgement, Enforcement, Verdict
-from xray_gate.policy.files import Policy, PolicySet
+from xray_gate.policy.files import Policy
+from xray_gate.registry.ports import LeasePort
 from xray_gate.registry.refusal import status_text
-from xray_gate.scan.work import Lease, Registration, VersionKey, VersionState
-
-
-class LeasePort(Protocol):
-    """What the runner's side reads from the ledger and writes to it."""
-
-    def claim(self, connection: Connection, owner: str, now: float, seconds: float) -> Lease | None:
-        """Lease the oldest waiting registration."""
-        ...
-
-    def renew(self, connection: Connection, lease: Lease, now: float, seconds: float) -> None:
-        """Prolong a lease."""
-        ...
-
-    def settle(
-        self, connection: Connection, lease: Lease, state: VersionState, scan_id: str | None
-    ) -> VersionKey:
-        """End a lease; the version's key as it is now."""
-        ...
-
-    def current(
-        self, connection: Connection, key: VersionKey, *, lock: bool = False
-    ) -> Registration | None:
-        """The newest registration of a version."""
-        ...
-
-    def set_state(
-        self, connection: Connection, registration_id: int, state: VersionState, scan_id: str | None
-    ) -> None:
-        """Set a registration's state without a lease."""
-        ...
-
-    def record_scan(
-        self, connection: Connection, evidence: Evidence, run_id: str | None, now: float
-    ) -> None:
-        """Keep the evidence."""
-        ...
-
-    def record_verdict(
-        self,
-        connection: Connection,
-        registration_id: int,
-        decision: Decision,
-        policy: tuple[str, str],
-        scan_id: str | None,
-        now: float,
-    ) -> None:
-        """Keep the verdict."""
-        ...
-
-    def server_policies(self, connection: Connection) -> PolicySet:
-        """The server's policies."""
-        ...
-
-    def runner_seen(self, connection: Connection, owner: str, now: float) -> None:
-        """Note that a runner is alive."""
-        ...
+from xray_gate.scan.work import Lease, VersionKey, VersionState
 
 
 class RegistryWork:

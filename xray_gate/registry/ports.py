@@ -1,0 +1,104 @@
+"""What the registry needs of the ledger; each call is part of the caller's transaction."""
+
+from typing import Protocol
+
+from sqlalchemy import Connection
+
+from xray_gate.core.evidence import Evidence
+from xray_gate.core.verdict import Decision
+from xray_gate.policy.files import PolicySet
+from xray_gate.scan.work import Lease, RecordedVerdict, Registration, VersionKey, VersionState
+
+
+class RegistrationsPort(Protocol):
+    """What the gate and the runner's side both need."""
+
+    def current(
+        self, connection: Connection, key: VersionKey, *, lock: bool = False
+    ) -> Registration | None:
+        """The newest registration of a version."""
+        ...
+
+    def set_state(
+        self, connection: Connection, registration_id: int, state: VersionState, scan_id: str | None
+    ) -> None:
+        """Decide a version at its registration."""
+        ...
+
+    def record_verdict(
+        self,
+        connection: Connection,
+        registration_id: int,
+        decision: Decision,
+        policy: tuple[str, str],
+        scan_id: str | None,
+        now: float,
+    ) -> None:
+        """Keep a verdict."""
+        ...
+
+
+class LedgerPort(RegistrationsPort, Protocol):
+    """What the gate reads from the ledger and writes to it, in the caller's transaction."""
+
+    def register(self, connection: Connection, key: VersionKey, location: str, now: float) -> int:
+        """Write down a waiting version; its id."""
+        ...
+
+    def close(self, connection: Connection, key: VersionKey) -> None:
+        """Nothing is admitted by this version any more."""
+        ...
+
+    def rename(self, connection: Connection, key: VersionKey, new_name: str) -> None:
+        """Follow a registered model's new name."""
+        ...
+
+    def newest_verdict(
+        self, connection: Connection, registration: Registration
+    ) -> RecordedVerdict | None:
+        """The verdict that was recorded last."""
+        ...
+
+    def evidence_of(self, connection: Connection, registration: Registration) -> Evidence | None:
+        """What the registration's state rests on."""
+        ...
+
+    def remember_policies(self, connection: Connection, policies: PolicySet, now: float) -> None:
+        """Write down the server's policies."""
+        ...
+
+    def last_runner(self, connection: Connection) -> float | None:
+        """When a runner was last seen."""
+        ...
+
+
+class LeasePort(RegistrationsPort, Protocol):
+    """What the runner's side reads from the ledger and writes to it."""
+
+    def claim(self, connection: Connection, owner: str, now: float, seconds: float) -> Lease | None:
+        """Lease the oldest waiting registration."""
+        ...
+
+    def renew(self, connection: Connection, lease: Lease, now: float, seconds: float) -> None:
+        """Prolong a lease."""
+        ...
+
+    def settle(
+        self, connection: Connection, lease: Lease, state: VersionState, scan_id: str | None
+    ) -> VersionKey:
+        """End a lease; the version's key as it is now."""
+        ...
+
+    def record_scan(
+        self, connection: Connection, evidence: Evidence, run_id: str | None, now: float
+    ) -> None:
+        """Keep the evidence."""
+        ...
+
+    def server_policies(self, connection: Connection) -> PolicySet:
+        """The server's policies."""
+        ...
+
+    def runner_seen(self, connection: Connection, owner: str, now: float) -> None:
+        """Note that a runner is alive."""
+        ...
