@@ -49,6 +49,15 @@ def test_the_defaults_are_the_published_parameters() -> None:
     assert ModelXrayParameters(pixel_ranges=("valid",)).queries == 200_000
 
 
+def test_too_few_classes_are_inconclusive() -> None:
+    two = ProbeSet(IMAGES, np.arange(12) % 2)
+    oracle = sound_oracle()
+    labels = oracle.labels(two.as_batch())
+    found = ModelXray(QUICK).run(oracle, two, labels, np.random.default_rng(0)).evidence
+    assert found.state is RunState.INCONCLUSIVE
+    assert "three classes" in str(found.reason)
+
+
 def test_scores_of_every_plane_agree_with_the_brute_force() -> None:
     oracle = sound_oracle()
     found = scan(oracle)

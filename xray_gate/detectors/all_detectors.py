@@ -2,11 +2,12 @@
 
 from xray_gate.detectors.interface import Detector
 from xray_gate.detectors.model_xray import ModelXray
-from xray_gate.detectors.not_built import B3D, DTINSPECTOR, TRIGGER_SWEEP, NotBuilt
+from xray_gate.detectors.not_built import B3D, DTINSPECTOR, NotBuilt
+from xray_gate.detectors.trigger_sweep.detector import TriggerSweep
 
 ALL_DETECTORS: dict[str, type[Detector] | NotBuilt] = {
     ModelXray.name: ModelXray,
-    TRIGGER_SWEEP.name: TRIGGER_SWEEP,
+    TriggerSweep.name: TriggerSweep,
     B3D.name: B3D,
     DTINSPECTOR.name: DTINSPECTOR,
 }

@@ -17,6 +17,7 @@ from xray_gate.core.evidence import DetectorEvidence, RunState, SuspectedLabel
 from xray_gate.probing.oracle import BudgetedOracle, HardLabelOracle, LabelArray
 from xray_gate.probing.planes import ScannedPlane
 from xray_gate.probing.probe_set import ProbeSet
+from xray_gate.probing.shown_trigger import ShownTrigger
 
 _log = logging.getLogger(__name__)
 
@@ -34,14 +35,16 @@ class Findings:
     statistics: Mapping[str, Any]
     suspected_labels: tuple[SuspectedLabel, ...] = ()
     planes: tuple[ScannedPlane, ...] = ()
+    triggers: tuple[ShownTrigger, ...] = ()
 
 
 @dataclass(frozen=True)
 class DetectorRun:
-    """The evidence, and the planes to draw in a report (empty unless completed)."""
+    """The evidence, and what a report draws of it (empty unless completed)."""
 
     evidence: DetectorEvidence
     planes: tuple[ScannedPlane, ...] = field(default=())
+    triggers: tuple[ShownTrigger, ...] = field(default=())
 
 
 class Detector(ABC):
@@ -134,7 +137,7 @@ class Detector(ABC):
             statistics=found.statistics,
             suspected_labels=found.suspected_labels,
         )
-        return DetectorRun(completed, found.planes)
+        return DetectorRun(completed, found.planes, found.triggers)
 
     @abstractmethod
     def _scan(

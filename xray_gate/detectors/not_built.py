@@ -20,11 +20,11 @@ class NotBuilt:
             self.access,
             RunState.SKIPPED,
             reason=(
-                f"not part of this release; a policy must not rely on {self.name}, use model_xray"
+                f"not part of this release; a policy must not rely on {self.name}, use "
+                "trigger_sweep or model_xray"
             ),
         )
 
 
-TRIGGER_SWEEP = NotBuilt("trigger_sweep", Access.HARD_LABEL)
 B3D = NotBuilt("b3d", Access.SOFT_LABEL)
 DTINSPECTOR = NotBuilt("dtinspector", Access.GRADIENT)

@@ -1,0 +1,240 @@
+"""The trigger sweep: many cheap candidate triggers, by hard labels, on a few clean images.
+
+A backdoored model answers to a whole neighbourhood of its trigger (B3D, Dong et al. 2021, Appendix
+D). So candidates of many families are stamped on clean images; where one moves far more images
+than its dose explains, it is tested on images that the search never saw.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from xray_gate.core.access import Access
+from xray_gate.core.evidence import SuspectedLabel
+from xray_gate.detectors.interface import Detector, Findings, Inconclusive, Progress
+from xray_gate.detectors.trigger_sweep.allowances import Allowances
+from xray_gate.detectors.trigger_sweep.candidates import draw_candidates
+from xray_gate.detectors.trigger_sweep.confirmation import Confirmed, confirm, untestable_classes
+from xray_gate.detectors.trigger_sweep.detection_limit import DetectionLimit
+from xray_gate.detectors.trigger_sweep.exhibit import cost, exhibit
+from xray_gate.detectors.trigger_sweep.families.all_families import ALL_FAMILIES
+from xray_gate.detectors.trigger_sweep.families.interface import Scene
+from xray_gate.detectors.trigger_sweep.parameters import TriggerSweepParameters
+from xray_gate.detectors.trigger_sweep.readings import Reading, moved_to, shares
+from xray_gate.detectors.trigger_sweep.responses import Columns, Responses
+from xray_gate.detectors.trigger_sweep.search import Lead, Search, ranked, refinable
+from xray_gate.probing.oracle import HardLabelOracle, LabelArray
+from xray_gate.probing.probe_set import ProbeSet
+from xray_gate.probing.shown_trigger import ShownTrigger
+
+# Fewer leave too little for the search and for the test.
+_FEWEST_IMAGES = 24
+_MOST_SWEPT = 48
+# The share of saturated values from which images count as flat: digits on black have 0.8,
+# photographs a few hundredths.
+_FLAT = 0.5
+_SATURATED = 1.5 / 255
+_SWEPT_FIRST = (16, 32)
+_MOST_HELD_OUT = 160
+_MOST_SHOWN = 3
+# Parts of the budget; what is left pays for the promising, the test and the figures.
+_FOR_THE_SWEEP = 0.55
+_FOR_REFINING = 0.15
+
+
+class TriggerSweep(Detector):
+    """Looks for a weak trigger that moves most images."""
+
+    name = "trigger_sweep"
+    access = Access.HARD_LABEL
+
+    def __init__(
+        self, parameters: TriggerSweepParameters | None = None, query_budget: int | None = None
+    ) -> None:
+        chosen = parameters or TriggerSweepParameters()
+        super().__init__(chosen.to_json(), chosen.queries if query_budget is None else query_budget)
+        self._parameters = chosen
+
+    @classmethod
+    def from_json(cls, parameters: Mapping[str, Any], query_budget: int | None = None) -> Self:
+        """See `Detector.from_json`."""
+        return cls(TriggerSweepParameters.from_json(parameters), query_budget)
+
+    def _scan(
+        self,
+        oracle: HardLabelOracle,
+        probes: ProbeSet,
+        probe_labels: LabelArray,
+        rng: np.random.Generator,
+        progress: Progress,
+    ) -> Findings:
+        if len(np.unique(probe_labels)) == 1:
+            raise Inconclusive(
+                f"a model that predicts one label only: {int(probe_labels[0])} for all "
+                f"{len(probes)} probes, so no trigger could move anything there; check the "
+                "preprocessing and which output holds the class scores"
+            )
+        return _Sweep(self._parameters, oracle, probes, probe_labels, rng, progress).findings()
+
+
+class _Sweep:
+    """One run: the images and candidates are drawn at once, `findings` does the asking."""
+
+    def __init__(
+        self,
+        parameters: TriggerSweepParameters,
+        oracle: HardLabelOracle,
+        probes: ProbeSet,
+        probe_labels: LabelArray,
+        rng: np.random.Generator,
+        progress: Progress,
+    ) -> None:
+        # Streams of their own: how long the refinement takes must not move the implants.
+        split_rng, draw_rng, self._refine_rng, self._limit_rng = rng.spawn(4)
+        self._budget = parameters.queries
+        self._progress = progress
+        split = split_probes(probes, probe_labels, split_rng)
+        self._swept, self._held_out = (
+            Responses(oracle, probes.images[rows], probe_labels[rows])
+            for rows in (split.swept, split.held_out)
+        )
+        self._scene = Scene(probes.images.shape[1:], self._swept.images)
+        self._first = np.arange(min(len(split.swept), int(np.clip(oracle.classes, *_SWEPT_FIRST))))
+        self._families = _judged(parameters.families, probes)
+        self._left_out = sorted(set(parameters.families) - set(self._families))
+        affordable = int(self._budget * _FOR_THE_SWEEP / len(self._first))
+        self._candidates = draw_candidates(self._families, affordable, self._scene, draw_rng)
+
+    def findings(self) -> Findings:
+        """Sweep, refine, test on held-out images, and gather what a report shows."""
+        search = Search(self._swept, self._candidates, self._first)
+        search.sweep(self._tell)
+        leads = search.leads()
+        self._tell()
+        chosen = refinable(leads)
+        each = int(self._budget * _FOR_REFINING / max(1, len(chosen)))
+        refined = []
+        for lead in chosen:
+            refined.append(search.refine(lead, each, self._refine_rng))
+            self._tell()
+        confirmed = confirm(self._held_out, _without_repeats(ranked([*refined, *leads])))
+        statistics = self._statistics(confirmed, search.allowances)
+        shown = self._exhibits(confirmed)
+        self._progress(self._budget, self._budget)
+        return Findings(statistics, _suspects(confirmed), triggers=tuple(shown))
+
+    @property
+    def _spent(self) -> int:
+        return self._swept.queries + self._held_out.queries
+
+    def _tell(self) -> None:
+        self._progress(self._spent, self._budget)
+
+    def _exhibits(self, confirmed: list[Confirmed]) -> Iterator[ShownTrigger]:
+        moved, _ = moved_to(self._held_out.before, self._held_out.labels, self._held_out.classes)
+        mostly = moved.max(axis=1) > moved.sum(axis=1) / 2
+        for found in _worth_showing(confirmed, set(np.flatnonzero(mostly).tolist())):
+            if self._spent + cost(found) <= self._budget:
+                yield exhibit(TriggerSweep.name, found, self._held_out)
+
+    def _statistics(self, confirmed: list[Confirmed], allowances: Allowances) -> dict[str, Any]:
+        held_out, swept = self._held_out, self._swept
+        to_one = shares(*moved_to(held_out.before, held_out.labels, held_out.classes))
+        limit = DetectionLimit(
+            swept, self._first, self._candidates, allowances, held_out, self._scene
+        )
+        best = confirmed[0]
+        return {
+            "flip_rate": float(to_one.max()),
+            "total_flip_rate": float((held_out.labels != held_out.before).mean(axis=1).max()),
+            "flip_rate_by_label": shares(*moved_to(swept.before, swept.labels, swept.classes))
+            .max(axis=0)
+            .tolist(),
+            "candidate": best.to_json(),
+            "p_value": best.p_value,
+            "excess": max(found.excess for found in confirmed),
+            "tested": [found.to_json() for found in confirmed],
+            "candidates": len(swept.triggers),
+            "images": {"swept": len(swept.images), "held_out": len(held_out.images)},
+            "families_not_judged": self._left_out,
+            "sources_not_tested": untestable_classes(held_out.before, held_out.classes),
+            "detection_limit": limit.measure(self._families, self._limit_rng),
+        }
+
+
+def _judged(families: Sequence[str], probes: ProbeSet) -> list[str]:
+    """Leave out the families that cannot be judged where most of every image is flat.
+
+    A model that has never seen anything but plain black there does whatever it likes on grey: an
+    ordinary classifier of digits on black gives one label to all of them.
+    """
+    saturated = (probes.images < _SATURATED) | (probes.images > 1 - _SATURATED)
+    if float(saturated.mean()) < _FLAT:
+        return list(families)
+    judged = [name for name in families if ALL_FAMILIES[name].for_flat_images]
+    if not judged:
+        raise Inconclusive(
+            "most of every probe is plain black or white, where none of the policy's families "
+            f"({', '.join(families)}) can be judged; add patch or pixels"
+        )
+    return judged
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows of the probes, of correctly classified ones only."""
+
+    swept: Columns
+    held_out: Columns
+
+
+def split_probes(probes: ProbeSet, labels: LabelArray, rng: np.random.Generator) -> Split:
+    """Half for the search, at most 48, with the classes in turn; the others for the test."""
+    correct = np.flatnonzero(labels == probes.labels)
+    if len(correct) < _FEWEST_IMAGES:
+        raise Inconclusive(
+            f"only {len(correct)} probes are classified as labelled, and {_FEWEST_IMAGES} are "
+            "needed for the search and the test; give more probes"
+        )
+    shuffled = rng.permutation(correct)
+    turns = np.zeros(len(shuffled), dtype=np.int64)
+    for label in np.unique(probes.labels[shuffled]):
+        same = probes.labels[shuffled] == label
+        turns[same] = np.arange(same.sum())
+    in_turn = shuffled[np.argsort(turns, kind="stable")]
+    count = min(_MOST_SWEPT, len(in_turn) // 2)
+    return Split(in_turn[:count], in_turn[count : count + _MOST_HELD_OUT])
+
+
+def _without_repeats(leads: list[Lead]) -> list[Lead]:
+    """One lead for each trigger and reading; a refined one may be what it started from."""
+    first: dict[tuple[int, Reading], Lead] = {}
+    for lead in leads:
+        first.setdefault((lead.row, lead.reading), lead)
+    return list(first.values())
+
+
+def _worth_showing(confirmed: list[Confirmed], to_one: set[int]) -> list[Confirmed]:
+    """The strongest of each label, above its allowance; else the strongest there is.
+
+    An all-to-all reading is left out when its trigger (a row in `to_one`) moves most images to one
+    label: the all-to-one reading of that label shows the same.
+    """
+    first: dict[int | None, Confirmed] = {}
+    for found in confirmed:
+        label = found.lead.reading.label
+        if found.excess > 0 and not (label is None and found.row in to_one):
+            first.setdefault(label, found)
+    return list(first.values())[:_MOST_SHOWN] or confirmed[:1]
+
+
+def _suspects(confirmed: list[Confirmed]) -> tuple[SuspectedLabel, ...]:
+    """The labels of the readings above their allowance, smallest p first."""
+    best: dict[int, float] = {}
+    for found in confirmed:
+        label = found.lead.reading.label
+        if label is not None and found.excess > 0:
+            best.setdefault(label, found.share)
+    return tuple(SuspectedLabel(label, share) for label, share in best.items())

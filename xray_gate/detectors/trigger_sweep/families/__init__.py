@@ -1,0 +1,1 @@
+"""Families of candidate triggers: each draws seeded members at a dose."""
