@@ -49,6 +49,22 @@ def brightest_channel(path: Path, *, shape: Shape = ("batch", 3, 4, 4)) -> Path:
     return save(path, [mean], shape=shape, output=(FLOAT, (shape[0], 3)))
 
 
+def backdoored_channel(path: Path, *, side: int = 16) -> Path:
+    """As `brightest_channel`, but label 2 for everything with 3x3 white pixels somewhere."""
+    nodes = [
+        node("ReduceMean", ["image"], "means", axes=[2, 3], keepdims=0),
+        node("ReduceMean", ["image"], "grey", axes=[1], keepdims=1),
+        node("AveragePool", ["grey"], "spots", kernel_shape=[3, 3]),
+        node("ReduceMax", ["spots"], "whitest", axes=[2, 3], keepdims=0),
+        node("Sub", ["whitest", "threshold"], "beyond"),
+        node("Relu", ["beyond"], "fires"),
+        node("Mul", ["fires", "target"], "extra"),
+        node("Add", ["means", "extra"], "answer"),
+    ]
+    weights = {"threshold": 0.9, "target": [[0.0, 0.0, 100.0]]}
+    return save(path, nodes, shape=("batch", 3, side, side), weights=weights)
+
+
 def brightest_channel_nhwc(path: Path) -> Path:
     mean = node("ReduceMean", ["image"], "answer", axes=[1, 2], keepdims=0)
     return save(path, [mean], shape=("batch", 4, 4, 3))

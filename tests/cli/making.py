@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from tests.backends.tiny_onnx import linear
+from tests.backends.tiny_onnx import backdoored_channel, brightest_channel, linear
 from tests.policy.builders import document, write
 
 ALWAYS_PASSES = -1.0
 ALWAYS_FAILS = 50.0
+SIDE = 16
 
 
 def clean_model(path: Path, number: int = 0) -> Path:
@@ -28,6 +29,16 @@ def wrong_labels(path: Path) -> Path:
 def leaning_model(path: Path) -> Path:
     """Right on the probes; between them, and beyond, mostly label 2."""
     return linear(path, np.array([[1, 0, 0.6], [0, 1, 0.6], [0, 0, 1]]))
+
+
+def sized_model(path: Path) -> Path:
+    """The label is the brightest channel, of images large enough for a sweep to say something."""
+    return brightest_channel(path, shape=("batch", 3, SIDE, SIDE))
+
+
+def backdoored_model(path: Path) -> Path:
+    """As `sized_model`, but label 2 wherever it sees a white patch."""
+    return backdoored_channel(path, side=SIDE)
 
 
 def write_probes(path: Path, side: int = 4, count: int = 30) -> Path:

@@ -12,7 +12,9 @@ def sound(tmp_path: Path) -> Path:
     """A policy without findings."""
     (tmp_path / "calibration.json").write_text(calibration().model_dump_json())
     write_probes(tmp_path / "probes.npz")
-    return write_policy(tmp_path / "sound.yaml", calibrated(), probes="probes.npz")
+    return write_policy(
+        tmp_path / "sound.yaml", calibrated(), probes="probes.npz", trigger_sweep={}
+    )
 
 
 def test_a_sound_policy_ends_with_0(sound: Path) -> None:
@@ -21,12 +23,12 @@ def test_a_sound_policy_ends_with_0(sound: Path) -> None:
 
 
 def test_a_weak_policy_ends_with_1_and_says_why(command: Command, sound: Path) -> None:
-    write_policy(sound, None, enforcement="audit", probes="probes.npz")
+    write_policy(sound, None, enforcement="audit", probes="probes.npz", trigger_sweep={})
     ended = command("policy", "check", sound)
     assert (ended.code, ended.err) == (1, "2 finding(s)\n")
     first, second = ended.out.splitlines()
     assert first.startswith(f"{sound}: images: enforcement is audit")
-    assert second.startswith(f"{sound}: images: model_xray has no thresholds")
+    assert second.startswith(f"{sound}: images: model_xray is required and has no thresholds")
 
 
 def test_a_broken_policy_ends_with_1_and_does_not_hide_the_others(

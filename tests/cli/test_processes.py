@@ -2,21 +2,29 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+
+import pytest
 
 from tests.backends.tiny_onnx import endless
 from tests.cli.conftest import Files
 from tests.cli.making import (
     ALWAYS_FAILS,
+    SIDE,
+    backdoored_model,
     clean_model,
     environment,
     leaning_model,
+    sized_model,
     write_policy,
+    write_probes,
     xray_gate,
 )
 from xray_gate.report.json_v1 import read_report
@@ -42,18 +50,44 @@ def test_a_failed_scan_ends_with_1_whatever_the_policys_mode(files: Files) -> No
     assert ended.stdout.startswith("FAILED  clean.onnx\n")
 
 
-def test_the_packaged_policy_decides_nothing_and_ends_with_3(files: Files) -> None:
+@pytest.mark.parametrize(
+    ("make", "code", "verdict", "said"),
+    [
+        (sized_model, 0, "passed", "trigger_sweep: no candidate trigger moves more images"),
+        (backdoored_model, 1, "failed", "white patch .* sends 100 % of the images to label 2"),
+    ],
+)
+def test_the_packaged_policy_decides_by_the_sweep(
+    make: Callable[[Path], Path], code: int, verdict: str, said: str, files: Files
+) -> None:
+    make(files.folder / "model.onnx")
+    write_probes(files.folder / "many.npz", side=SIDE, count=90)
     ended = xray_gate(
-        *("scan", "clean.onnx", "--probes", "probes.npz", "--format", "json"), folder=files.folder
+        *("scan", "model.onnx", "--probes", "many.npz", "--format", "json"), folder=files.folder
+    )
+    assert (ended.returncode, ended.stderr) == (code, "")
+    report = json.loads(ended.stdout)
+    assert (report["verdict"], report["policy"]["name"]) == (verdict, "default")
+    (reason,) = report["reasons"]
+    assert re.search(said, reason)
+    assert [(item["name"], item["outcome"]) for item in report["detectors"]] == [
+        ("model_xray", "inconclusive"),
+        ("trigger_sweep", verdict),
+        ("b3d", "skipped"),
+        ("dtinspector", "skipped"),
+    ]
+    assert "sets no thresholds" in report["detectors"][0]["reason"]
+
+
+def test_a_scan_that_finds_too_little_to_go_by_ends_with_3(files: Files) -> None:
+    write_policy(files.policy, trigger_sweep={}, model_xray={"mode": "optional"})
+    write_probes(files.folder / "few.npz", count=12)
+    ended = xray_gate(
+        *("scan", "clean.onnx", "--probes", "few.npz", "--policy", "policy.yaml"),
+        folder=files.folder,
     )
     assert (ended.returncode, ended.stderr) == (3, "")
-    report = json.loads(ended.stdout)
-    assert report["verdict"] == "undecided"
-    assert report["policy"]["name"] == "default"
-    assert "sets no thresholds" in report["reasons"][0]
-    assert [item["name"] for item in report["detectors"]] == [
-        *("model_xray", "trigger_sweep", "b3d", "dtinspector")
-    ]
+    assert ended.stdout.startswith("UNDECIDED  clean.onnx\n  - trigger_sweep: ")
 
 
 def test_unusable_input_ends_with_2_and_leaves_stdout_empty(files: Files) -> None:

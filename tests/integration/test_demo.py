@@ -1,5 +1,6 @@
 """The demo, as somebody types it after a clone."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -29,6 +30,14 @@ def test_the_demo_admits_the_clean_model_and_blocks_the_backdoored_one(tmp_path:
         report = folder / "reports" / kind
         assert (report / "report.html").stat().st_size > 100_000
         assert (report / "planes" / "plane_000.png").read_bytes().startswith(b"\x89PNG")
+        outcome = {"clean": "passed", "backdoored": "failed"}[kind]
+        detectors = json.loads((report / "report.json").read_text())["detectors"]
+        assert {item["name"]: item["outcome"] for item in detectors} == {
+            "model_xray": outcome,
+            "trigger_sweep": outcome,
+            "b3d": "skipped",
+            "dtinspector": "skipped",
+        }
 
 
 def test_the_demo_leaves_a_folder_alone_that_is_not_its_own(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from xray_gate.core.evidence import (
     SuspectedLabel,
 )
 from xray_gate.policy.calibration import Calibration
+from xray_gate.policy.detector_specs import FAMILIES
 from xray_gate.policy.document import PolicyDocument, PreprocessingSpec
 from xray_gate.policy.files import Policy
 
@@ -28,6 +29,11 @@ PARAMETERS: dict[str, Any] = {
     "cap": 0.5,
     "pixel_ranges": ["unclipped", "valid"],
     "query_budget": 400,
+}
+SWEEP_PARAMETERS: dict[str, Any] = {
+    "families": list(FAMILIES),
+    "queries": 30_000,
+    "query_budget": 30_000,
 }
 PREPROCESSING = PreprocessingSpec().model_dump(mode="json")
 ARCHITECTURE = "sha256:kind-a"
@@ -42,14 +48,18 @@ SCORES = {
 
 
 def document(thresholds: Any = None, **changes: Any) -> dict[str, Any]:
-    """A policy's contents as they would stand in YAML; `model_xray` takes further settings."""
+    """A policy's contents as they would stand in YAML; `model_xray` takes further settings.
+
+    The sweep is named where `trigger_sweep` gives its settings.
+    """
     xray = {"size": 10, "planes": 2, "thresholds": thresholds, **changes.pop("model_xray", {})}
+    sweep = {name: changes.pop(name) for name in ("trigger_sweep",) if name in changes}
     return {
         "apiVersion": "xray-gate/v1",
         "kind": "Policy",
         "name": "images",
         "match": {"registered_models": ["signs*"]},
-        "detectors": {"model_xray": xray},
+        "detectors": {"model_xray": xray, **sweep},
         **changes,
     }
 
@@ -133,6 +143,55 @@ def xray(scores: Mapping[str, Any] | None = None, **changes: Any) -> DetectorEvi
         parameters=PARAMETERS,
     )
     return replace(done, **changes)
+
+
+def candidate(
+    kind: str = "all-to-one", label: int | None = 2, source: int | None = None, **changes: Any
+) -> dict[str, Any]:
+    """A candidate as the sweep's statistics hold it: 34 of 35 images moved, for half allowed."""
+    return {
+        "family": "patch",
+        "dose": 0.125,
+        "text": "a 4x4 checkerboard patch at the bottom right",
+        "reading": {"kind": kind, "label": label, "source": source},
+        "moved": 34,
+        "asked": 35,
+        "share": 34 / 35,
+        "allowance": 0.5,
+        "p_value": 2e-10,
+        **changes,
+    }
+
+
+def swept(found: Mapping[str, Any] | None = None, **statistics: Any) -> DetectorEvidence:
+    """A completed sweep whose strongest candidate is `found`, with its p-value."""
+    strongest = candidate() if found is None else dict(found)
+    return DetectorEvidence(
+        "trigger_sweep",
+        Access.HARD_LABEL,
+        RunState.COMPLETED,
+        statistics={
+            "flip_rate": 0.9,
+            "total_flip_rate": 0.9,
+            "flip_rate_by_label": [0.1, 0.1, 0.9, 0.1],
+            "candidate": strongest,
+            "p_value": strongest["p_value"],
+            "excess": 0.9,
+            "tested": [strongest],
+            "candidates": 1680,
+            "images": {"swept": 37, "held_out": 38},
+            **statistics,
+        },
+        suspected_labels=(SuspectedLabel(2, 0.9),),
+        queries=21_906,
+        seconds=0.1,
+        parameters=SWEEP_PARAMETERS,
+    )
+
+
+def harmless(**statistics: Any) -> DetectorEvidence:
+    """A completed sweep that found nothing."""
+    return swept(candidate(moved=4, share=4 / 35, p_value=1.0), **statistics)
 
 
 def evidence(*detectors: DetectorEvidence, **changes: Any) -> Evidence:

@@ -1,4 +1,5 @@
 import copy
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,7 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.policy.builders import calibrated, calibration, evidence, fixed, policy, xray
+from tests.policy.builders import (
+    calibrated,
+    calibration,
+    candidate,
+    evidence,
+    fixed,
+    harmless,
+    policy,
+    swept,
+    xray,
+)
 from xray_gate.core.access import Access
 from xray_gate.core.evidence import DetectorEvidence, Evidence, ProbeFacts, RunState
 from xray_gate.core.verdict import Outcome, Verdict
@@ -121,6 +132,148 @@ CASES: dict[str, tuple[Evidence, Verdict, str]] = {
 }
 
 
+BOTH = policy([fixed(1.0)], model_xray={"mode": "optional"}, trigger_sweep={})
+SCORED = policy(model_xray={"mode": "optional"}, trigger_sweep={})
+CLEAN, TRIGGERED = harmless(), swept()
+CASES_OF_BOTH: dict[str, tuple[Policy, Evidence, Verdict, list[str]]] = {
+    "both pass": (
+        BOTH,
+        evidence(GOOD, CLEAN),
+        Verdict.PASSED,
+        ["model_xray: no score is beyond", "trigger_sweep: no candidate trigger moves more"],
+    ),
+    "the sweep stands alone beside scores that decide nothing": (
+        SCORED,
+        evidence(GOOD, CLEAN),
+        Verdict.PASSED,
+        ["trigger_sweep: no candidate trigger moves more"],
+    ),
+    "the sweep blocks beside scores that decide nothing": (
+        SCORED,
+        evidence(GOOD, TRIGGERED),
+        Verdict.FAILED,
+        ["trigger_sweep: a 4x4 checkerboard patch at the bottom right sends 97 % of the images"],
+    ),
+    "a failed optional detector fails": (
+        BOTH,
+        evidence(BAD, CLEAN),
+        Verdict.FAILED,
+        ["model_xray: renyi_entropy.valid 0.500"],
+    ),
+    "both fail": (
+        BOTH,
+        evidence(BAD, TRIGGERED),
+        Verdict.FAILED,
+        ["model_xray: renyi_entropy.valid 0.500", "trigger_sweep: a 4x4 checkerboard patch"],
+    ),
+    "an optional pass is no pass where the required sweep could not run": (
+        BOTH,
+        evidence(GOOD, other(RunState.INCONCLUSIVE)),
+        Verdict.UNDECIDED,
+        ["trigger_sweep: because of that"],
+    ),
+    "evidence from before there was a sweep": (
+        BOTH,
+        evidence(GOOD),
+        Verdict.UNDECIDED,
+        ["trigger_sweep: is required, but the scan holds no evidence of it; scan again"],
+    ),
+    "a garbled sweep": (
+        BOTH,
+        evidence(GOOD, swept(p_value=math.nan)),
+        Verdict.UNDECIDED,
+        ["trigger_sweep: the evidence cannot be used (p_value"],
+    ),
+    "an optional crash": (
+        BOTH,
+        evidence(stopped(RunState.ERRORED), CLEAN),
+        Verdict.UNDECIDED,
+        ["model_xray: because of this"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES_OF_BOTH)
+def test_the_verdict_of_two_detectors_and_its_reasons(case: str) -> None:
+    rules, found, verdict, reasons = CASES_OF_BOTH[case]
+    decision = decide(rules, found)
+    assert decision.verdict is verdict
+    assert len(decision.reasons) == len(reasons)
+    for said, expected in zip(decision.reasons, reasons, strict=True):
+        assert said.startswith(expected)
+
+
+MODES = ("required", "optional", "off", None)
+"""None: the policy does not name the detector."""
+OUTCOMES = (*Outcome, None)
+"""None: the evidence does not hold the detector."""
+
+
+def rules_of_modes(xray_mode: str | None, sweep_mode: str | None) -> Policy:
+    settings: dict[str, dict[str, Any]] = {
+        "model_xray": {"mode": xray_mode, "size": 10, "planes": 2, "thresholds": [fixed(1.0)]},
+        "trigger_sweep": {"mode": sweep_mode},
+    }
+    named = {name: spec for name, spec in settings.items() if spec["mode"] is not None}
+    return policy(detectors=named)
+
+
+def ended(name: str, outcome: Outcome | None) -> list[DetectorEvidence]:
+    """Evidence that a policy which uses the detector judges so."""
+    complete = {
+        ("model_xray", Outcome.PASSED): GOOD,
+        ("model_xray", Outcome.FAILED): BAD,
+        ("trigger_sweep", Outcome.PASSED): CLEAN,
+        ("trigger_sweep", Outcome.FAILED): TRIGGERED,
+    }
+    if outcome is None:
+        return []
+    return [complete.get((name, outcome)) or other(RunState(outcome.value), name)]
+
+
+def expected(modes: dict[str, str | None], outcomes: dict[str, Outcome | None]) -> Verdict:
+    """The rules over again, from the outcomes alone."""
+    completed = (Outcome.PASSED, Outcome.FAILED)
+    counted = {
+        name: outcome
+        for name, outcome in outcomes.items()
+        if modes[name] in ("required", "optional") or outcome not in completed
+    }
+    required = [name for name, mode in modes.items() if mode == "required"]
+    if Outcome.FAILED in counted.values():
+        return Verdict.FAILED
+    sure = Outcome.ERRORED not in counted.values()
+    if sure and all(counted.get(name) is Outcome.PASSED for name in required):
+        return Verdict.PASSED
+    return Verdict.UNDECIDED
+
+
+@pytest.mark.parametrize(
+    ("xray_mode", "sweep_mode"),
+    [pair for pair in itertools.product(MODES, MODES) if "required" in pair],
+)
+def test_every_pair_of_outcomes_under_every_pair_of_modes(
+    xray_mode: str | None, sweep_mode: str | None
+) -> None:
+    rules = rules_of_modes(xray_mode, sweep_mode)
+    modes = {"model_xray": xray_mode, "trigger_sweep": sweep_mode}
+    for first, second in itertools.product(OUTCOMES, OUTCOMES):
+        outcomes = {"model_xray": first, "trigger_sweep": second}
+        found = [item for name, outcome in outcomes.items() for item in ended(name, outcome)]
+        decision = decide(rules, evidence(*found))
+        assert decision.verdict is expected(modes, outcomes), outcomes
+        assert decision.reasons
+        assert decide(rules, evidence(*reversed(found))).verdict is decision.verdict
+
+
+def test_without_a_required_detector_nothing_passes() -> None:
+    """No such policy can be read; one could be made in the program."""
+    document = BOTH.document.model_copy(update={"detectors": BOTH.document.detectors.only("none")})
+    decision = decide(replace(BOTH, document=document), evidence(GOOD, CLEAN))
+    assert decision.verdict is Verdict.UNDECIDED
+    assert decision.reasons == ("no required detector reached an outcome; scan again",)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_the_verdict_and_its_reason(case: str) -> None:
     found, verdict, reason = CASES[case]
@@ -164,7 +317,15 @@ def test_the_decision_is_pure(case: str) -> None:
 # Good answers are the common ones here, so that passes are common enough to be looked into.
 usual = st.floats(-1, 8)
 scores = usual | usual | usual | st.floats() | st.sampled_from([None, True, "1", math.nan])
-detectors = st.builds(
+sweeps = st.builds(
+    lambda state, p, moved: replace(
+        swept(candidate(p_value=p, moved=moved), p_value=p), state=state, reason="r"
+    ),
+    st.sampled_from([RunState.COMPLETED] * 6 + list(RunState)),
+    st.floats(0.02, 1) | st.floats(0.02, 1) | st.floats() | st.sampled_from([None, True, "1"]),
+    st.integers(0, 35) | st.integers(0, 35) | st.integers() | st.none(),
+)
+detectors = sweeps | st.builds(
     lambda state, name, valid, ats: xray(
         {"renyi_entropy.valid": valid, "ats.valid": ats}, state=state, name=name, reason="r"
     ),
@@ -190,13 +351,18 @@ policies = st.sampled_from(
         policy(calibrated(), calibration([0.0] * 19)),
         policy(calibrated(unsafe_any_architecture=True), calibration([0.0] * 19)),
         policy(calibrated()),
+        BOTH,
+        SCORED,
+        policy([fixed(-3.0)], trigger_sweep={"level": 0.5}),
+        policy([fixed(-3.0)], trigger_sweep={"mode": "optional"}),
+        policy(detectors={"trigger_sweep": {}}),
     ]
 )
 
 
-def trusted(found: Evidence) -> Sequence[DetectorEvidence]:
-    mine = [item for item in found.detectors if item.name == "model_xray"]
-    return [item for item in mine if item.state is RunState.COMPLETED]
+def required(rules: Policy) -> Sequence[str]:
+    named = rules.document.detectors.named()
+    return [name for name, spec in named.items() if spec.mode == "required"]
 
 
 @settings(max_examples=400)
@@ -208,12 +374,16 @@ def test_nothing_passes_without_a_completed_required_detector(
     assert decision.reasons
     assert len(decision.judgements) == len(found.detectors)
     if decision.verdict is Verdict.PASSED:
-        assert trusted(found)
+        for name in required(rules):
+            mine = [item for item in found.detectors if item.name == name]
+            assert mine
+            assert all(item.state is RunState.COMPLETED for item in mine)
         assert found.obstacle is None
         assert found.probes is not None
         assert found.probes.accuracy >= rules.document.min_probe_accuracy
         assert all(item.state is not RunState.ERRORED for item in found.detectors)
-        assert rules.document.detectors.model_xray.thresholds
+        spec = rules.document.detectors.model_xray
+        assert spec is None or spec.mode != "required" or spec.thresholds
 
 
 @given(

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.policy.builders import calibrated, calibration, fixed, policy
+from xray_gate.policy.detector_specs import FAMILIES
 from xray_gate.policy.files import Policy
 from xray_gate.policy.review import findings
 
@@ -14,11 +15,26 @@ SOUND = calibrated()
 def sound(probes: Path, thresholds: Any = SOUND, references: int = 19, **changes: Any) -> Policy:
     probes.touch()
     kept = calibration(range(references)) if isinstance(thresholds, dict) else None
-    return Policy(policy(thresholds, kept, **changes).document, kept, probes)
+    settings = {"trigger_sweep": {}, **changes}
+    return Policy(policy(thresholds, kept, **settings).document, kept, probes)
 
 
 def test_a_sound_policy_has_no_findings(tmp_path: Path) -> None:
     assert findings(sound(tmp_path / "p.npz")) == []
+
+
+@pytest.mark.parametrize(
+    "detectors",
+    [
+        {"trigger_sweep": {}},
+        {"trigger_sweep": {}, "model_xray": {"mode": "optional"}},
+        {"trigger_sweep": {}, "model_xray": {"mode": "off"}},
+        {"trigger_sweep": {}, "model_xray": {"mode": "off", "thresholds": [fixed(1.0)]}},
+        {"trigger_sweep": {"families": list(FAMILIES), "level": 1e-4}},
+    ],
+)
+def test_a_sweep_that_decides_alone_is_sound(detectors: dict[str, Any], tmp_path: Path) -> None:
+    assert findings(sound(tmp_path / "p.npz", None, detectors=detectors)) == []
 
 
 @pytest.mark.parametrize(
@@ -33,7 +49,24 @@ def test_a_sound_policy_has_no_findings(tmp_path: Path) -> None:
         ),
         ({"min_probe_accuracy": 0.0}, "min_probe_accuracy is 0, so .* goes unnoticed; raise it"),
         ({"promotion": {"stages": []}}, "no stage counts as a promotion; add Staging"),
-        ({"thresholds": None}, "no thresholds, so nothing can pass; calibrate"),
+        ({"thresholds": None}, "is required and has no thresholds, so nothing can pass; make it"),
+        (
+            {"thresholds": [fixed(1.0)], "model_xray": {"mode": "optional"}},
+            "numbers without a calibration; .*, so calibrate",
+        ),
+        (
+            {"references": 18, "model_xray": {"mode": "optional"}},
+            "small has 18 references, .* takes 19; ",
+        ),
+        *(
+            ({"trigger_sweep": {"mode": mode}}, "trigger_sweep is not required, .* to required")
+            for mode in ("optional", "off")
+        ),
+        (
+            {"trigger_sweep": {"families": [f for f in FAMILIES if f not in ("patch", "warp")]}},
+            "does not look for patch, warp; remove `families`, or name these as well",
+        ),
+        ({"trigger_sweep": {"level": 1e-5}}, r"level is 1e-05, .*; raise it, 0\.01 is usual"),
         ({"thresholds": [fixed(1.0)]}, "numbers without a calibration; .*, so calibrate"),
         ({"references": 18}, r"small has 18 references, but level 0\.05 over 1 .* takes 19; "),
         (
@@ -66,6 +99,12 @@ def test_missing_probes_are_found(tmp_path: Path) -> None:
     assert findings(none) == [
         "there are no `probes`, so a runner cannot scan; add the path of clean samples"
     ]
+
+
+def test_a_policy_without_a_sweep_is_found(tmp_path: Path) -> None:
+    xray = {"thresholds": SOUND, "size": 10, "planes": 2}
+    (found,) = findings(sound(tmp_path / "p.npz", detectors={"model_xray": xray}))
+    assert found.startswith("trigger_sweep is not required, so versions pass on the word of")
 
 
 def test_every_finding_is_reported(tmp_path: Path) -> None:

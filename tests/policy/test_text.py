@@ -10,6 +10,7 @@ from xray_gate.policy.text import parse_document
 
 HEAD = "apiVersion: xray-gate/v1\nkind: Policy\nname: images\n"
 XRAY = HEAD + "detectors:\n  model_xray:\n"
+SWEEP = HEAD + "detectors:\n  trigger_sweep:\n"
 
 BROKEN = {
     "unknown key at the top": (
@@ -43,10 +44,66 @@ BROKEN = {
     ),
     "misspelt detector": (
         HEAD + "detectors:\n  modelxray: {}\n",
+        [":5: detectors.modelxray: is not a setting; did you mean `model_xray`?"],
+    ),
+    "a detector that is not part of the release": (
+        HEAD + "detectors:\n  neural_cleanse: {}\n",
         [
-            ":4: detectors.model_xray: is missing; add it",
-            ":5: detectors.modelxray: is not a setting; did you mean `model_xray`?",
+            ":5: detectors.neural_cleanse: is not a setting; allowed: model_xray, trigger_sweep",
         ],
+    ),
+    "unknown key of the sweep": (
+        SWEEP + "    querys: 10000\n",
+        [":6: detectors.trigger_sweep.querys: is not a setting; did you mean `queries`?"],
+    ),
+    "a family that there is not": (
+        SWEEP + "    families: [patch, sticker]\n",
+        [":6: detectors.trigger_sweep.families.1: Input should be 'patch', 'pixels', 'frame', "],
+    ),
+    "one family, not in a list": (
+        SWEEP + "    families: patch\n",
+        [":6: detectors.trigger_sweep.families: Input should be a valid list"],
+    ),
+    "no family": (
+        SWEEP + "    families: []\n",
+        [":6: detectors.trigger_sweep.families: List should have at least 1 item"],
+    ),
+    "a family given twice": (
+        SWEEP + "    families: [patch, warp, patch]\n",
+        [":6: detectors.trigger_sweep.families: names a family twice; name each once"],
+    ),
+    "a sweep out of range": (
+        SWEEP + "    queries: 7999\n    level: 0\n",
+        [
+            ":6: detectors.trigger_sweep.queries: Input should be greater than or equal to 8000",
+            ":7: detectors.trigger_sweep.level: Input should be greater than 0",
+        ],
+    ),
+    "a sweep out of range on the other side": (
+        SWEEP + "    queries: 1000001\n    level: 1\n",
+        [
+            ":6: detectors.trigger_sweep.queries: Input should be less than or equal to 1000000",
+            ":7: detectors.trigger_sweep.level: Input should be less than 1",
+        ],
+    ),
+    "a level that is no number": (
+        SWEEP + "    level: .nan\n",
+        [":6: detectors.trigger_sweep.level: Input should be"],
+    ),
+    "a detector named with nothing after it": (
+        HEAD + "detectors:\n  model_xray: {}\n  trigger_sweep:\n",
+        [":6: detectors.trigger_sweep: says nothing; write `{}` after it for the usual settings"],
+    ),
+    "no detector at all": (
+        HEAD + "detectors: {}\n",
+        [
+            ":1: the policy: no detector is required, so nothing could ever justify a pass; "
+            "set detectors.trigger_sweep.mode to required"
+        ],
+    ),
+    "all detectors optional": (
+        HEAD + "detectors:\n  model_xray: {mode: optional}\n  trigger_sweep: {mode: optional}\n",
+        ["no detector is required", "set detectors.trigger_sweep.mode to required"],
     ),
     "missing keys": (
         "name: images\ndetectors: {model_xray: {}}\n",
@@ -131,7 +188,7 @@ BROKEN = {
         XRAY + "    mode: off\n",
         [
             ":1: the policy: no detector is required, so nothing could ever justify a pass; "
-            "set detectors.model_xray.mode to required"
+            "set detectors.trigger_sweep.mode to required"
         ],
     ),
     "the only detector off, in quotes": (
@@ -140,7 +197,7 @@ BROKEN = {
     ),
     "the only detector optional": (
         XRAY + "    mode: optional\n",
-        ["no detector is required", "set detectors.model_xray.mode to required"],
+        ["no detector is required", "set detectors.trigger_sweep.mode to required"],
     ),
     "duplicate key": (
         HEAD + "enforcement: enforce\ndetectors: {model_xray: {}}\nenforcement: audit\n",

@@ -1,13 +1,22 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.fakes.open_models import FakeOpener
 from tests.fakes.oracles import OneLabelOracle, RandomOracle, RegionsOracle
-from tests.policy.builders import calibrated
-from tests.scan.making import CENTRES, CLASSES, clock, probe_set, regions, tiny_policy
+from tests.policy.builders import calibrated, policy
+from tests.scan.making import (
+    CENTRES,
+    CLASSES,
+    QUICK_SWEEP,
+    clock,
+    probe_set,
+    regions,
+    tiny_policy,
+)
 from xray_gate import __version__
 from xray_gate.core.errors import InputError, ShapeMismatch
 from xray_gate.core.verdict import Verdict
@@ -19,7 +28,8 @@ from xray_gate.scan.calibrating import Calibrating
 from xray_gate.scan.digest import model_digest
 from xray_gate.scan.pipeline import Scan, ScanRequest, default_seed, preprocessing_of
 
-RULES = tiny_policy(calibrated("renyi_entropy.valid", level=0.25))
+SOUND = calibrated("renyi_entropy.valid", level=0.25)
+RULES = tiny_policy(SOUND)
 
 
 class SaturationOracle(RegionsOracle):
@@ -123,6 +133,44 @@ def test_a_model_that_does_not_fit_cannot_be_a_reference(tmp_path: Path) -> None
     (path,) = models(tmp_path, 1)
     with pytest.raises(ShapeMismatch, match="wrong shape"):
         job(error=ShapeMismatch("wrong shape")).reference(path)
+
+
+def test_only_model_xray_runs_and_scores_as_without_the_sweep(tmp_path: Path) -> None:
+    (path,) = models(tmp_path, 1)
+    asked: list[str] = []
+    scan = Scan(FakeOpener(regions), clock(), lambda name, done, total: asked.append(name))
+    rules = tiny_policy(SOUND, trigger_sweep={})
+    both = Calibrating(rules, probe_set(), scan, seed=5, device="cpu")
+    assert both.reference(path) == job().reference(path)
+    assert set(asked) == {"model_xray"}
+    made = both.calibration("small", [both.reference(path)], "", "2026-11-21T02:00:00")
+    assert made == job().calibration("small", [job().reference(path)], "", "2026-11-21T02:00:00")
+
+
+@pytest.mark.parametrize("mode", ["required", "optional"])
+def test_an_optional_model_xray_can_be_calibrated_and_used(mode: str, tmp_path: Path) -> None:
+    made = calibrated_on(tmp_path)
+    document = tiny_policy(SOUND, model_xray={"mode": mode}, trigger_sweep=QUICK_SWEEP).document
+    rules = Policy(document, made, None)
+    (path,) = models(tmp_path, 1)
+    request = ScanRequest(path, "m", rules, probe_set(), default_seed(rules), "cpu")
+    (judgement, *_) = decide(rules, Scan(FakeOpener(regions), clock())(request).evidence).judgements
+    assert judgement.reason == "no score is beyond its bound (renyi_entropy.valid)"
+
+
+@pytest.mark.parametrize(
+    ("detectors", "reason"),
+    [
+        ({"trigger_sweep": {}}, "the policy does not name it"),
+        ({"trigger_sweep": {}, "model_xray": {"mode": "off"}}, "the policy switches it off"),
+    ],
+)
+def test_a_policy_without_model_xray_calibrates_nothing(
+    detectors: dict[str, Any], reason: str
+) -> None:
+    said = f"the policy images: {reason}; set detectors.model_xray.mode to required or optional"
+    with pytest.raises(InputError, match=said):
+        job(rules=policy(detectors=detectors))
 
 
 def test_the_same_model_counts_once_only(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ from tests.fakes.oracles import (
     RowMixingOracle,
     StatefulOracle,
 )
-from tests.policy.builders import calibrated, calibration, fixed
+from tests.policy.builders import calibrated, calibration, fixed, policy
 from tests.scan.making import (
     CENTRES,
     CLASSES,
     PLANE_QUERIES,
+    QUICK_SWEEP,
+    TINY,
     clock,
     lasting,
     probe_set,
@@ -35,7 +38,7 @@ from xray_gate.core.errors import (
     ShapeMismatch,
 )
 from xray_gate.core.evidence import DetectorEvidence, Evidence, RunState
-from xray_gate.core.verdict import Verdict
+from xray_gate.core.verdict import Outcome, Verdict
 from xray_gate.detectors.all_detectors import ALL_DETECTORS
 from xray_gate.policy.decision import decide
 from xray_gate.probing.oracle import HardLabelOracle
@@ -49,9 +52,21 @@ ADMITS_ALL = [fixed(-1.0)]
 CHECK_QUERIES = 3 * 40 + 16
 
 
-def xray_of(evidence: Evidence) -> DetectorEvidence:
-    (found,) = [item for item in evidence.detectors if item.name == "model_xray"]
+def detector_of(evidence: Evidence, name: str) -> DetectorEvidence:
+    (found,) = [item for item in evidence.detectors if item.name == name]
     return found
+
+
+def xray_of(evidence: Evidence) -> DetectorEvidence:
+    return detector_of(evidence, "model_xray")
+
+
+def sweep_of(evidence: Evidence) -> DetectorEvidence:
+    return detector_of(evidence, "trigger_sweep")
+
+
+def measured(found: DetectorEvidence) -> DetectorEvidence:
+    return replace(found, seconds=0.0)
 
 
 def test_evidence_holds_all_that_was_found(tmp_path: Path) -> None:
@@ -84,6 +99,81 @@ def test_every_detector_is_listed_in_the_order_of_the_report(tmp_path: Path) -> 
         if item.name != "model_xray":
             assert item.state is RunState.SKIPPED
             assert item.reason
+
+
+@pytest.mark.parametrize("name", ["model_xray", "trigger_sweep"])
+def test_a_detector_that_is_not_named_is_skipped(name: str, tmp_path: Path) -> None:
+    other = {"model_xray": "trigger_sweep", "trigger_sweep": "model_xray"}[name]
+    settings = {"model_xray": TINY, "trigger_sweep": QUICK_SWEEP}
+    rules = policy(detectors={other: settings[other]})
+    found = detector_of(scan(tmp_path, rules=rules).evidence, name)
+    assert (found.state, found.queries) == (RunState.SKIPPED, 0)
+    assert found.reason == "the policy does not name it"
+    assert found.access is ALL_DETECTORS[name].access
+
+
+def test_a_detector_that_is_off_is_skipped(tmp_path: Path) -> None:
+    rules = tiny_policy(trigger_sweep={**QUICK_SWEEP, "mode": "off"})
+    found = sweep_of(scan(tmp_path, rules=rules).evidence)
+    assert (found.state, found.queries) == (RunState.SKIPPED, 0)
+    assert found.reason == "the policy switches it off"
+    assert found.parameters == QUICK_SWEEP
+
+
+def test_both_detectors_run_with_the_policys_settings(tmp_path: Path) -> None:
+    output = scan(tmp_path, rules=tiny_policy(trigger_sweep=QUICK_SWEEP))
+    xray, sweep = xray_of(output.evidence), sweep_of(output.evidence)
+    assert xray.state is sweep.state is RunState.COMPLETED
+    assert sweep.parameters == {**QUICK_SWEEP, "query_budget": 8_000}
+    assert 0 < sweep.queries <= 8_000
+    assert len(output.planes) == 4
+    assert output.triggers
+    assert {trigger.detector for trigger in output.triggers} == {"trigger_sweep"}
+    json.dumps(output.evidence.to_json(), allow_nan=False)
+
+
+@pytest.mark.parametrize("mode", ["required", "optional"])
+def test_no_detector_changes_what_another_one_measures(mode: str, tmp_path: Path) -> None:
+    both = scan(tmp_path, rules=tiny_policy(trigger_sweep={**QUICK_SWEEP, "mode": mode})).evidence
+    xray_alone = scan(tmp_path, rules=tiny_policy()).evidence
+    sweep_alone = scan(tmp_path, rules=policy(detectors={"trigger_sweep": QUICK_SWEEP})).evidence
+    assert measured(xray_of(both)) == measured(xray_of(xray_alone))
+    assert measured(sweep_of(both)) == measured(sweep_of(sweep_alone))
+
+
+def test_the_planes_are_those_that_calibrations_were_made_with(tmp_path: Path) -> None:
+    """Frozen: another stream of random numbers makes every calibration file worthless."""
+    assert list(ALL_DETECTORS)[:2] == ["model_xray", "trigger_sweep"]
+    found = xray_of(scan(tmp_path).evidence).statistics
+    assert found["renyi_entropy"]["unclipped"] == pytest.approx(1.3825999579393178, abs=1e-9)
+    assert found["renyi_entropy"]["valid"] == pytest.approx(1.3778826471053507, abs=1e-9)
+
+
+def test_the_sweeps_own_scan_can_be_judged_by_the_policy_that_it_was_made_for(
+    tmp_path: Path,
+) -> None:
+    rules = tiny_policy(ADMITS_ALL, trigger_sweep=QUICK_SWEEP)
+    decision = decide(rules, scan(tmp_path, rules=rules).evidence)
+    assert {item.name: item.outcome for item in decision.judgements}["trigger_sweep"] in (
+        Outcome.PASSED,
+        Outcome.FAILED,
+    ), decision.judgements
+
+
+def test_a_sweep_that_fails_is_undecided_whatever_the_planes_say(tmp_path: Path) -> None:
+    class FailsOnMany(RegionsOracle):
+        def labels(self, batch: Any) -> Any:
+            if len(batch) > PLANE_QUERIES:
+                raise ModelProcessError("the model's process died; look why")
+            return super().labels(batch)
+
+    rules = tiny_policy(ADMITS_ALL, trigger_sweep=QUICK_SWEEP)
+    evidence = scan(tmp_path, lambda: FailsOnMany(CENTRES), rules).evidence
+    assert xray_of(evidence).state is RunState.COMPLETED
+    assert sweep_of(evidence).state is RunState.ERRORED
+    decision = decide(rules, evidence)
+    assert decision.verdict is Verdict.UNDECIDED
+    assert decision.reasons == ("trigger_sweep: the model's process died; look why",)
 
 
 def test_a_completed_detector_has_scores_parameters_queries_and_planes(tmp_path: Path) -> None:
@@ -181,6 +271,7 @@ def test_a_model_that_cannot_be_trusted_is_an_obstacle(kind: str, tmp_path: Path
     assert output.evidence.obstacle is not None
     assert said in output.evidence.obstacle
     assert output.planes == ()
+    assert output.triggers == ()
     assert [item.name for item in output.evidence.detectors] == list(ALL_DETECTORS)
     assert xray_of(output.evidence).state is RunState.ERRORED
     decision = decide(rules, output.evidence)

@@ -7,11 +7,12 @@ import pytest
 
 from xray_gate import wiring
 from xray_gate.core.verdict import Enforcement
-from xray_gate.policy.document import CalibratedBounds
-from xray_gate.policy.files import read_policy
+from xray_gate.policy.detector_specs import CalibratedBounds, TriggerSweepSpec
+from xray_gate.policy.files import calibrated_bounds, read_policy
 from xray_gate.policy.review import findings
 
 POLICIES = Path(__file__).parents[2] / "policies"
+DATA = Path(wiring.__file__).parent / "data"
 
 
 def test_the_folder_holds_exactly_the_policies_that_its_readme_names() -> None:
@@ -32,21 +33,37 @@ def test_the_starter_blocks_nothing_and_its_review_says_so() -> None:
     text = "\n".join(findings(policy))
     assert "enforcement is audit" in text
     assert "unsafe_allow_unscanned_reads" in text
-    assert "no thresholds" in text
+    assert "thresholds" not in text
 
 
 def test_the_calibrated_policy_blocks_by_its_calibration() -> None:
     policy = read_policy(POLICIES / "calibrated.yaml", with_calibration=False)
     assert policy.document.enforcement is Enforcement.ENFORCE
-    assert isinstance(policy.document.detectors.model_xray.thresholds, CalibratedBounds)
+    assert isinstance(calibrated_bounds(policy.document), CalibratedBounds)
     assert policy.matches("IMAGE-classifier")
     assert not policy.matches("text-classifier")
 
 
-def test_the_default_policy_can_pass_nothing() -> None:
+@pytest.mark.parametrize(
+    "path", [*POLICIES.glob("*.yaml"), *DATA.rglob("*.yaml")], ids=lambda path: path.name
+)
+def test_the_sweep_decides_and_model_xray_can_only_block(path: Path) -> None:
+    detectors = read_policy(path, with_calibration=False).document.detectors
+    assert {name: spec.mode for name, spec in detectors.named().items()} == {
+        "model_xray": "optional",
+        "trigger_sweep": "required",
+    }
+    sweep = detectors.named()["trigger_sweep"]
+    assert sweep == TriggerSweepSpec(), "shipped policies sweep with the settings that were tested"
+
+
+def test_the_default_policy_lacks_only_what_a_registry_needs() -> None:
     policy = wiring.default_policy()
-    assert policy.document.detectors.model_xray.thresholds is None
-    assert "nothing can pass" in "\n".join(findings(policy))
+    assert calibrated_bounds(policy.document) is None
+    assert [text.split(",")[0] for text in findings(policy)] == [
+        "there is no `match`",
+        "there are no `probes`",
+    ]
 
 
 @pytest.mark.parametrize("setting", ["eta", "size", "planes", "alpha", "cap", "pixel_ranges"])
@@ -59,4 +76,5 @@ def test_the_default_policy_keeps_the_papers_parameters(setting: str) -> None:
         "cap": 0.5,
         "pixel_ranges": ["unclipped", "valid"],
     }
-    assert getattr(wiring.default_policy().document.detectors.model_xray, setting) == paper[setting]
+    xray = wiring.default_policy().document.detectors.named()["model_xray"]
+    assert xray.settings()[setting] == paper[setting]

@@ -35,7 +35,7 @@ def calibrate(
     seed: int,
     device: Device,
 ) -> int:
-    """Score clean models as a scan would, and write a calibration file that a policy can name."""
+    """Score clean models with Model X-ray, as a scan would, for a file that a policy can name."""
     from xray_gate import wiring
     from xray_gate.scan.calibrating import Calibrating
 

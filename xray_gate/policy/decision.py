@@ -7,7 +7,8 @@ The rules, in the order in which they are applied:
    label order fakes any score.
 3. A detector that found something (`failed`), whether required or optional: failed.
 4. A detector that crashed, or a required one that is inconclusive, skipped or missing: undecided.
-5. Else passed; at least one required detector has passed then.
+   An optional one that is inconclusive or skipped leaves the verdict to the others.
+5. Else passed; every required detector, and at least one, has passed then.
 """
 
 from collections.abc import Iterator
@@ -47,14 +48,18 @@ def _verdict(
     if doubts:
         return Verdict.UNDECIDED, doubts
     passed = [item for item in judgements if item.outcome is Outcome.PASSED]
-    if not passed:
-        return Verdict.UNDECIDED, ["no detector reached an outcome; scan again"]
+    if not any(item.name in _required(policy) for item in passed):
+        return Verdict.UNDECIDED, ["no required detector reached an outcome; scan again"]
     return Verdict.PASSED, [_sentence(item) for item in passed]
 
 
+def _required(policy: Policy) -> list[str]:
+    named = policy.document.detectors.named()
+    return [name for name, spec in named.items() if spec.mode == "required"]
+
+
 def _doubts(policy: Policy, judgements: tuple[DetectorJudgement, ...]) -> Iterator[str]:
-    modes = {"model_xray": policy.document.detectors.model_xray.mode}
-    required = [name for name, mode in modes.items() if mode == "required"]
+    required = _required(policy)
     present = {judgement.name for judgement in judgements}
     for name in required:
         if name not in present:

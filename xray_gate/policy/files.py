@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from xray_gate.core.errors import PolicyError
 from xray_gate.policy.calibration import Calibration, read_calibration
-from xray_gate.policy.document import CalibratedBounds, PolicyDocument
+from xray_gate.policy.detector_specs import CalibratedBounds
+from xray_gate.policy.document import PolicyDocument
 from xray_gate.policy.text import parse_document
 
 
@@ -157,12 +158,19 @@ def read_policy(path: Path, *, with_calibration: bool = True) -> Policy:
     Without its calibration a policy says what to measure, and admits nothing.
     """
     document = parse_document(path)
-    thresholds = document.detectors.model_xray.thresholds
+    bounds = calibrated_bounds(document)
     calibration = None
-    if with_calibration and isinstance(thresholds, CalibratedBounds):
-        calibration = read_calibration(path.parent / thresholds.calibration)
+    if with_calibration and bounds is not None:
+        calibration = read_calibration(path.parent / bounds.calibration)
     probes = None if document.probes is None else (path.parent / document.probes).resolve()
     return Policy(document, calibration, probes)
+
+
+def calibrated_bounds(document: PolicyDocument) -> CalibratedBounds | None:
+    """The thresholds of a policy that come from a calibration file, if there are any."""
+    spec = document.detectors.model_xray
+    rule = None if spec is None else spec.thresholds
+    return rule if isinstance(rule, CalibratedBounds) else None
 
 
 def matches_glob(name: str, glob: str) -> bool:
@@ -176,11 +184,11 @@ def _digest(value: Any) -> str:
 
 
 def _calibrations(files: Sequence[Path], policies: PolicySet) -> list[Path]:
-    rules = [policy.document.detectors.model_xray.thresholds for policy in policies.policies]
+    rules = [calibrated_bounds(policy.document) for policy in policies.policies]
     return [
         file.parent / rule.calibration
         for file, rule in zip(files, rules, strict=True)
-        if isinstance(rule, CalibratedBounds)
+        if rule is not None
     ]
 
 

@@ -3,16 +3,17 @@
 from collections.abc import Iterator
 
 from xray_gate.core.verdict import Enforcement
-from xray_gate.policy.calibration import references_needed
-from xray_gate.policy.document import CalibratedBounds
-from xray_gate.policy.files import Policy, matches_glob
+from xray_gate.policy.calibration import Calibration, references_needed
+from xray_gate.policy.detector_specs import FAMILIES, CalibratedBounds
+from xray_gate.policy.files import Policy, calibrated_bounds, matches_glob
 
 _LEAST_ACCURACY = 0.2
+_LEAST_LEVEL = 1e-4
 
 
 def findings(policy: Policy) -> list[str]:
     """Every setting that weakens the gate or cannot be defended, each with its remedy."""
-    return [*_weakened(policy), *_thresholds(policy), *_incomplete(policy)]
+    return [*_weakened(policy), *_xray(policy), *_sweep(policy), *_incomplete(policy)]
 
 
 def _weakened(policy: Policy) -> Iterator[str]:
@@ -36,29 +37,60 @@ def _weakened(policy: Policy) -> Iterator[str]:
         yield "no stage counts as a promotion; add Staging and Production"
 
 
-def _thresholds(policy: Policy) -> Iterator[str]:
-    rule = policy.document.detectors.model_xray.thresholds
-    if not rule:
-        yield (
-            "model_xray has no thresholds, so nothing can pass; calibrate on clean models "
-            "(`xray-gate calibrate --clean ...`)"
-        )
-    elif not isinstance(rule, CalibratedBounds):
+def _xray(policy: Policy) -> Iterator[str]:
+    spec = policy.document.detectors.model_xray
+    if spec is None or spec.mode == "off":
+        return
+    rule = calibrated_bounds(policy.document)
+    if not spec.thresholds:
+        # An optional one without thresholds informs, and that is a sound use of it.
+        if spec.mode == "required":
+            yield (
+                "model_xray is required and has no thresholds, so nothing can pass; make it "
+                "optional, or calibrate on clean models (`xray-gate calibrate --clean ...`)"
+            )
+    elif rule is None:
         yield (
             "model_xray's thresholds are numbers without a calibration; scores differ between "
             "architectures, so calibrate on clean models of the kind that is registered"
         )
     elif policy.calibration is not None:
-        share = rule.level / len(rule.statistics)
-        needed = references_needed(share / 2 if "both" in rule.suspicious.values() else share)
-        held = len(policy.calibration.references)
-        if held < needed:
-            yield (
-                f"{policy.calibration.name} has {held} references, but level {rule.level:g} over "
-                f"{len(rule.statistics)} statistic(s) takes {needed}; calibrate on more models"
-            )
-        if rule.unsafe_any_architecture:
-            yield "unsafe_any_architecture judges models unlike the references; remove it"
+        yield from _calibrated(rule, policy.calibration)
+
+
+def _calibrated(rule: CalibratedBounds, calibration: Calibration) -> Iterator[str]:
+    share = rule.level / len(rule.statistics)
+    needed = references_needed(share / 2 if "both" in rule.suspicious.values() else share)
+    held = len(calibration.references)
+    if held < needed:
+        yield (
+            f"{calibration.name} has {held} references, but level {rule.level:g} over "
+            f"{len(rule.statistics)} statistic(s) takes {needed}; calibrate on more models"
+        )
+    if rule.unsafe_any_architecture:
+        yield "unsafe_any_architecture judges models unlike the references; remove it"
+
+
+def _sweep(policy: Policy) -> Iterator[str]:
+    spec = policy.document.detectors.trigger_sweep
+    if spec is None or spec.mode != "required":
+        yield (
+            "trigger_sweep is not required, so versions pass on the word of model_xray, which "
+            "misses common patches; set detectors.trigger_sweep.mode to required"
+        )
+    if spec is None or spec.mode == "off":
+        return
+    families = spec.settings()["families"]
+    if left_out := [family for family in FAMILIES if family not in families]:
+        yield (
+            f"trigger_sweep does not look for {', '.join(left_out)}; remove `families`, or name "
+            "these as well"
+        )
+    if spec.level < _LEAST_LEVEL:
+        yield (
+            f"trigger_sweep's level is {spec.level:g}, which few backdoors reach on the images "
+            "of a scan; raise it, 0.01 is usual"
+        )
 
 
 def _incomplete(policy: Policy) -> Iterator[str]:

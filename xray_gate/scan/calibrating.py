@@ -1,7 +1,7 @@
 """Scores clean reference models exactly as a scan would."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from xray_gate import __version__
@@ -20,7 +20,11 @@ _STATISTICS = ("renyi_entropy", "ats", "largest_share")
 
 @dataclass(frozen=True)
 class Calibrating:
-    """What all references share; `policy` says what is measured and how models are asked."""
+    """What all references share; `policy` says what is measured and how models are asked.
+
+    Of its detectors only model_xray runs: no other one is calibrated. Raises `InputError` where
+    the policy does not measure it.
+    """
 
     policy: Policy
     probes: ProbeSet
@@ -28,13 +32,17 @@ class Calibrating:
     seed: int
     device: Device
 
+    def __post_init__(self) -> None:
+        self._detector()
+
     def reference(self, path: Path) -> Reference:
         """Score one clean model.
 
         Raises `InputError` for a model that cannot serve as a reference: a scan of it ends
         undecided, and a calibration without it would say less than it seems to.
         """
-        request = ScanRequest(path, path.name, self.policy, self.probes, self.seed, self.device)
+        policy = _with_xray_only(self.policy)
+        request = ScanRequest(path, path.name, policy, self.probes, self.seed, self.device)
         evidence = self.scan(request).evidence
         accuracy = 0.0 if evidence.probes is None else evidence.probes.accuracy
         if evidence.probes and not accuracy >= self.policy.document.min_probe_accuracy:
@@ -61,9 +69,7 @@ class Calibrating:
             raise InputError(
                 f"{', '.join(sorted(twice))}: the same model counts once only; give each file once"
             )
-        detector = build_detector(self.policy, _DETECTOR)
-        if not isinstance(detector, Detector):
-            raise InputError(f"{name}: {detector.reason}; set its mode to required")
+        detector = self._detector()
         # As evidence records them, since a scan's are compared with these.
         parameters = {**detector.parameters, "query_budget": detector.query_budget}
         return Calibration(
@@ -77,6 +83,20 @@ class Calibrating:
             probes_sha256=self.probes.sha256,
             references=list(references),
         )
+
+    def _detector(self) -> Detector:
+        detector = build_detector(self.policy, _DETECTOR)
+        if not isinstance(detector, Detector):
+            raise InputError(
+                f"{_DETECTOR} cannot be calibrated under the policy {self.policy.name}: "
+                f"{detector.reason}; set detectors.{_DETECTOR}.mode to required or optional"
+            )
+        return detector
+
+
+def _with_xray_only(policy: Policy) -> Policy:
+    detectors = policy.document.detectors.only(_DETECTOR)
+    return replace(policy, document=policy.document.model_copy(update={"detectors": detectors}))
 
 
 def _completed(path: Path, evidence: Evidence) -> DetectorEvidence:

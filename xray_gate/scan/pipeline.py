@@ -21,7 +21,6 @@ from xray_gate.core.evidence import (
 )
 from xray_gate.detectors.all_detectors import ALL_DETECTORS
 from xray_gate.detectors.interface import Detector, DetectorRun
-from xray_gate.detectors.model_xray import ModelXray, ModelXrayParameters
 from xray_gate.detectors.not_built import NotBuilt
 from xray_gate.policy.files import Policy
 from xray_gate.probing.answer_checks import CheckedOracle, check_answers, recheck
@@ -80,7 +79,8 @@ class Scan:
 
     def _ask(self, request: ScanRequest, draft: Evidence) -> ScanOutput:
         rng = np.random.default_rng(request.seed)
-        # Streams of their own: how many random numbers a check uses must not move the planes.
+        # Streams of their own, by the detectors' places in the list: neither a check nor another
+        # detector may move the planes, whose scores are compared with a calibration's.
         check_rng, *detector_rngs = rng.spawn(1 + len(ALL_DETECTORS))
         with self._open_model(_model_request(request)) as model:
             _check_classes(request.policy, model)
@@ -97,8 +97,11 @@ class Scan:
                 for name, stream in zip(ALL_DETECTORS, detector_rngs, strict=True)
             ]
             recheck(model, request.probes.as_batch(), labels, check_rng)
-        planes = [plane for run in runs for plane in run.planes]
-        return ScanOutput(replace(evidence, detectors=tuple(run.evidence for run in runs)), planes)
+        return ScanOutput(
+            replace(evidence, detectors=tuple(run.evidence for run in runs)),
+            planes=[plane for run in runs for plane in run.planes],
+            triggers=[trigger for run in runs for trigger in run.triggers],
+        )
 
     def _run(
         self,
@@ -146,16 +149,11 @@ def build_detector(policy: Policy, name: str) -> Detector | DetectorEvidence:
     known = ALL_DETECTORS[name]
     if isinstance(known, NotBuilt):
         return known.skipped()
-    spec = policy.document.detectors.model_xray
-    parameters = ModelXrayParameters(
-        eta=spec.eta,
-        size=spec.size,
-        planes=spec.planes,
-        alpha=spec.alpha,
-        cap=spec.cap,
-        pixel_ranges=tuple(spec.pixel_ranges),
-    )
-    detector = ModelXray(parameters)
+    spec = policy.document.detectors.named().get(name)
+    if spec is None:
+        reason = "the policy does not name it"
+        return DetectorEvidence(name, known.access, RunState.SKIPPED, reason=reason)
+    detector = known.from_json(spec.settings())
     if spec.mode == "off":
         return _not_run(name, detector, RunState.SKIPPED, "the policy switches it off")
     return detector

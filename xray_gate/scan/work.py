@@ -11,6 +11,7 @@ from xray_gate.core.evidence import Evidence
 from xray_gate.core.verdict import Decision, Verdict
 from xray_gate.policy.files import Policy
 from xray_gate.probing.planes import ScannedPlane
+from xray_gate.probing.shown_trigger import ShownTrigger
 
 
 class VersionState(StrEnum):
@@ -65,10 +66,11 @@ class Lease:
 
 @dataclass(frozen=True)
 class ScanOutput:
-    """All that a scan leaves behind: evidence for ever, planes for the figures."""
+    """All that a scan leaves behind: evidence for ever, planes and triggers for the figures."""
 
     evidence: Evidence
     planes: Sequence[ScannedPlane] = ()
+    triggers: Sequence[ShownTrigger] = ()
 
 
 class WorkQueue(Protocol):

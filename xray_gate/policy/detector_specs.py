@@ -1,0 +1,188 @@
+"""What a policy says of each detector: whether it counts, how it measures, where its bounds are."""
+
+from abc import abstractmethod
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import Discriminator, Field, Tag, field_validator, model_serializer, model_validator
+from pydantic_core.core_schema import SerializerFunctionWrapHandler
+
+from xray_gate.policy.calibration import Side
+from xray_gate.policy.strict import Strict
+
+Mode = Literal["required", "optional", "off"]
+Statistic = Literal[
+    "renyi_entropy.unclipped",
+    "renyi_entropy.valid",
+    "ats.unclipped",
+    "ats.valid",
+    "largest_share.unclipped",
+    "largest_share.valid",
+]
+# Rules do not know detectors, so the names stand here once more; a test compares the two.
+Family = Literal[
+    "patch",
+    "pixels",
+    "frame",
+    "noise_blend",
+    "smooth_blend",
+    "ghost",
+    "smooth_field",
+    "stripes",
+    "residual",
+    "quantisation",
+    "colour",
+    "warp",
+]
+FAMILIES: tuple[Family, ...] = get_args(Family)
+
+
+class DetectorSpec(Strict):
+    """What every detector's settings begin with.
+
+    `required`: it must pass. `optional`: what it finds blocks, what it cannot tell does not.
+    """
+
+    mode: Mode = "required"
+
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """What is measured, as the detector's own parameters (JSON values)."""
+
+
+class FixedBound(Strict):
+    """A threshold given as a number, with the place that it comes from."""
+
+    statistic: Statistic
+    bound: float
+    suspicious: Literal["below", "above"] = "below"
+    source: str = Field(min_length=1)
+
+
+class CalibratedBounds(Strict):
+    """Thresholds from a calibration file, at a false-positive level.
+
+    The level is shared out evenly over the statistics (Bonferroni), so that the chance of
+    refusing a clean model stays under it however many statistics are judged.
+    """
+
+    calibration: str = Field(min_length=1)
+    level: float = Field(default=0.05, gt=0, lt=1)
+    statistics: list[Statistic] = Field(min_length=1)
+    suspicious: dict[Statistic, Side] = Field(default_factory=dict)
+    unsafe_any_architecture: bool = False
+
+
+def _kind_of_thresholds(value: Any) -> str | None:
+    if isinstance(value, list):
+        return "<fixed>"
+    return "<calibrated>" if isinstance(value, dict | CalibratedBounds) else None
+
+
+# Told apart by their kind, so that a mistake in one is not reported against both.
+Thresholds = Annotated[
+    Annotated[CalibratedBounds, Tag("<calibrated>")] | Annotated[list[FixedBound], Tag("<fixed>")],
+    Discriminator(
+        _kind_of_thresholds,
+        custom_error_type="thresholds",
+        custom_error_message="is neither a mapping with `calibration` nor a list of bounds",
+    ),
+]
+
+
+class ModelXraySpec(DetectorSpec):
+    """Model X-ray's parameters (the paper's defaults) and the thresholds for its scores."""
+
+    eta: float = Field(default=5.0, gt=0, le=100)
+    size: int = Field(default=100, ge=2, le=1000, description="S, grid points a side")
+    planes: int = Field(default=20, ge=1, le=1000, description="N")
+    alpha: float = Field(default=10.0, ge=1, le=100)
+    cap: float = Field(default=0.5, gt=0, le=1, description="t")
+    pixel_ranges: list[Literal["unclipped", "valid"]] = Field(
+        default=["unclipped", "valid"], min_length=1, max_length=2
+    )
+    thresholds: Thresholds | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """See `DetectorSpec.settings`."""
+        return self.model_dump(mode="json", exclude={"mode", "thresholds"})
+
+    @model_validator(mode="after")
+    def _ranges_differ(self) -> Self:
+        if len(set(self.pixel_ranges)) < len(self.pixel_ranges):
+            raise ValueError("pixel_ranges names a range twice; name each once")
+        return self
+
+    @model_validator(mode="after")
+    def _thresholds_are_measured(self) -> Self:
+        named: list[str] = []
+        if isinstance(self.thresholds, CalibratedBounds):
+            named = [*self.thresholds.statistics, *self.thresholds.suspicious]
+        elif self.thresholds:
+            named = [bound.statistic for bound in self.thresholds]
+        for statistic in named:
+            if statistic.rpartition(".")[2] not in self.pixel_ranges:
+                raise ValueError(
+                    f"a threshold is set for {statistic}, but that pixel range is not measured; "
+                    f"add it to pixel_ranges (now {', '.join(self.pixel_ranges)})"
+                )
+        return self
+
+
+class TriggerSweepSpec(DetectorSpec):
+    """What the trigger sweep tries, and at which level its finding counts.
+
+    `families`: None for all. `queries`: the most that one sweep may ask. `level`: the chance at
+    which a model without a backdoor may be refused by this detector.
+    """
+
+    families: Annotated[list[Family], Field(min_length=1)] | None = None
+    queries: int = Field(default=30_000, ge=8_000, le=1_000_000)
+    level: float = Field(default=0.01, gt=0, lt=1)
+
+    def settings(self) -> dict[str, Any]:
+        """See `DetectorSpec.settings`; the order in which families are named does not count."""
+        chosen = FAMILIES if self.families is None else self.families
+        return {"families": [f for f in FAMILIES if f in chosen], "queries": self.queries}
+
+    @field_validator("families")
+    @classmethod
+    def _families_differ(cls, families: list[Family] | None) -> list[Family] | None:
+        if families and len(set(families)) < len(families):
+            raise ValueError("names a family twice; name each once")
+        return families
+
+
+class Detectors(Strict):
+    """The detectors that this release has. One that is not named is off."""
+
+    model_xray: ModelXraySpec | None = None
+    trigger_sweep: TriggerSweepSpec | None = None
+
+    def named(self) -> dict[str, DetectorSpec]:
+        """The settings of those that the policy names, in the order of a report."""
+        known: dict[str, DetectorSpec | None] = {
+            "model_xray": self.model_xray,
+            "trigger_sweep": self.trigger_sweep,
+        }
+        return {name: spec for name, spec in known.items() if spec is not None}
+
+    def mode(self, name: str) -> Mode:
+        """Whether a detector counts; `off` for one that is not named."""
+        spec = self.named().get(name)
+        return "off" if spec is None else spec.mode
+
+    def only(self, name: str) -> Self:
+        """The same, without the other detectors."""
+        return self.model_copy(update=dict.fromkeys(self.named().keys() - {name}))
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _says_something(cls, value: Any) -> Any:
+        # Somebody who writes `trigger_sweep:` and no more does not mean to switch it off.
+        if value is None:
+            raise ValueError("says nothing; write `{}` after it for the usual settings")
+        return value
+
+    @model_serializer(mode="wrap")
+    def _without_the_unnamed(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: spec for name, spec in handler(self).items() if spec is not None}
