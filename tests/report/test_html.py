@@ -4,82 +4,16 @@ import io
 import itertools
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
-from typing import Any
 
 import pytest
 from PIL import Image
 
-from tests.report.builders import HOSTILE, THRESHOLD, decision, evidence, plane, report, unscannable
-from xray_gate.core.evidence import ModelFacts, SuspectedLabel
+from tests.report.builders import THRESHOLD, decision, evidence, plane, report, unscannable
+from tests.report.pages import PAGES, Page
 from xray_gate.core.verdict import DetectorJudgement, Enforcement, Outcome, Verdict
 from xray_gate.report.html import MOST_PLANES, render_html
 from xray_gate.report.json_v1 import dump
 from xray_gate.report.palette import hex_colour
-
-
-class Page(HTMLParser):
-    """Every tag with its attributes, and the text that a reader sees."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self._text: list[str] = []
-        self._hidden = False
-        self.feed(page)
-        self.close()
-        self.text = re.sub(r"\s+", " ", "".join(self._text))
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        self._hidden = tag == "style"
-
-    def handle_endtag(self, tag: str) -> None:
-        self._hidden = False
-
-    def handle_data(self, data: str) -> None:
-        if not self._hidden:
-            self._text.append(data)
-
-    def named(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.tags if name == tag]
-
-
-def hostile_report() -> dict[str, Any]:
-    """A report in which every string that can be foreign is."""
-    found = evidence()
-    xray = replace(
-        found.detectors[0],
-        name=HOSTILE,
-        statistics={
-            HOSTILE: {HOSTILE: 1.0},
-            "renyi_entropy": HOSTILE,
-            "label_shares": {HOSTILE: {HOSTILE: 1, "9" * 99: 1, "-1": 1, "1": 0.5, "2": None}},
-        },
-        parameters={HOSTILE: [HOSTILE]},
-        suspected_labels=(SuspectedLabel(-5, 0.5),),
-    )
-    threshold = {HOSTILE: {"bound": HOSTILE, "source": HOSTILE, "suspicious": HOSTILE}, "x": None}
-    judgement = DetectorJudgement(HOSTILE, Outcome.FAILED, HOSTILE, threshold)
-    return report(
-        replace(
-            found,
-            scan_id=HOSTILE,
-            started_at=HOSTILE,
-            model=ModelFacts(HOSTILE, HOSTILE, HOSTILE, 4, HOSTILE),
-            detectors=(xray, found.detectors[1]),
-            obstacle=HOSTILE,
-            environment={HOSTILE: HOSTILE},
-        ),
-        decision(reasons=(HOSTILE,), judgements=(decision().judgements[0], judgement)),
-    )
-
-
-PAGES = {
-    "failed": lambda: render_html(report(), [plane()]),
-    "undecided": lambda: render_html(unscannable(), []),
-    "hostile": lambda: render_html(hostile_report(), [plane()], [HOSTILE] * 4),
-}
 
 
 @pytest.fixture(params=PAGES)
@@ -133,8 +67,9 @@ def test_ids_are_unique_and_every_reference_has_its_target(page: str) -> None:
     assert wanted <= set(ids)
 
 
-def test_hostile_strings_are_shown_and_do_nothing() -> None:
-    text = render_html(hostile_report(), [plane()], [HOSTILE] * 4)
+@pytest.mark.parametrize("name", ["hostile", "hostile sweep"])
+def test_hostile_strings_are_shown_and_do_nothing(name: str) -> None:
+    text = PAGES[name]()
     assert "<script" not in text
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", text)
     assert "{{ 7 * 7 }}" in text

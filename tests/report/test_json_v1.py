@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.report.builders import decision, evidence, report, unscannable
+from tests.report.sweep_builders import statistics, swept_report
 from xray_gate.core.errors import InputError
 from xray_gate.core.evidence import Evidence
 from xray_gate.core.verdict import DetectorJudgement, Outcome
@@ -22,13 +23,20 @@ def test_the_report_is_the_golden_one(request: pytest.FixtureRequest) -> None:
 
 
 def test_a_report_reads_back_as_it_was_written() -> None:
-    for written in (report(), unscannable()):
+    for written in (report(), unscannable(), swept_report()):
         assert read_report(dump(written)).model_dump() == written
 
 
 def test_evidence_that_went_through_json_gives_the_same_report() -> None:
     stored = Evidence.from_json(json.loads(json.dumps(evidence().to_json())))
     assert dump(report(stored)) == dump(report())
+
+
+def test_a_sweep_keeps_its_statistics_and_suspects() -> None:
+    written = json.loads(dump(swept_report()))["detectors"][1]
+    assert written["statistics"] == statistics()
+    assert written["suspected_labels"] == [{"label": 3, "share": 35 / 36}]
+    assert written["thresholds"]["p_value"]["bound"] == 0.01
 
 
 def test_the_judgement_of_the_same_name_gives_outcome_and_thresholds() -> None:

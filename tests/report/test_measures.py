@@ -3,7 +3,8 @@ import math
 import pytest
 
 from tests.report.builders import THRESHOLD
-from xray_gate.report.measures import Measure, measures, number
+from tests.report.sweep_builders import one_row, statistics
+from xray_gate.report.measures import Measure, measures, number, percent
 from xray_gate.report.svg import number_line
 
 
@@ -98,3 +99,55 @@ def test_a_score_at_its_bound_is_read_as_the_policy_reads_it(
     (measure,) = measures({"score": 1.5}, {"score": threshold})
     assert measure.beyond is suspicious
     assert measure.rule == f"suspicious {'at or ' if suspicious else ''}below 1.5"
+
+
+def test_a_sweep_shows_what_it_found_and_not_how_it_was_made() -> None:
+    threshold = {"bound": 0.01, "suspicious": "below", "source": "policy default"}
+    found = measures(statistics(detection_limit={"trials": 20}), {"p_value": threshold})
+    assert [(m.key, m.rule, m.beyond) for m in found] == [
+        ("flip_rate", "allowance 0.5", None),
+        ("total_flip_rate", "allowance 0.8", None),
+        ("p_value", "suspicious at or below 0.01", True),
+        ("excess", "no threshold", None),
+    ]
+
+
+def test_an_allowance_is_that_of_the_trigger_which_reached_the_rate() -> None:
+    rows = [
+        one_row("source-specific", share=0.97, allowance=0.9),
+        one_row(share=0.3, allowance=0.2),
+        one_row(share=0.97, allowance=0.6),
+    ]
+    by_key = {m.key: m for m in measures(statistics(flip_rate=0.97, tested=rows), {})}
+    assert by_key["flip_rate"].allowance == 0.6
+    assert by_key["total_flip_rate"].allowance is None
+
+
+@pytest.mark.parametrize("tested", [None, 3, [None], [{"reading": 1}], [one_row(share="x")]])
+def test_tests_of_another_shape_give_no_allowance(tested: object) -> None:
+    found = measures(statistics(tested=tested), {})
+    assert {m.allowance for m in found} == {None}
+
+
+@pytest.mark.parametrize(("score", "bound"), [(1.0, 0.01), (2e-10, 0.01), (0.0, 0.01), (1.0, 1.0)])
+def test_a_p_value_is_drawn_up_to_one_at_most(score: float, bound: float) -> None:
+    drawing = number_line(Measure("p_value", score, bound=bound, suspicious="below"))
+    end = drawing.partition('text-anchor="end">')[2].partition("<")[0]
+    assert 0 < float(end) <= 1
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0.0, "0 %"),
+        (0.001, "< 1 %"),
+        (0.125, "12 %"),
+        (0.97, "97 %"),
+        (0.999, "> 99 %"),
+        (1.0, "100 %"),
+    ],
+)
+def test_a_share_that_is_nearly_all_or_none_does_not_say_all_or_none(
+    share: float, text: str
+) -> None:
+    assert percent(share) == text

@@ -3,7 +3,9 @@ from dataclasses import replace
 
 import pytest
 
-from tests.report.builders import HOSTILE, decision, evidence, report, unscannable
+from tests.report.builders import HOSTILE, THRESHOLD, decision, evidence, report, unscannable
+from tests.report.sweep_builders import SENTENCE, statistics, sweep, swept_report
+from xray_gate.core.evidence import RunState
 from xray_gate.core.verdict import DetectorJudgement, Enforcement, Outcome, Verdict
 from xray_gate.report.text import render_text
 
@@ -16,13 +18,48 @@ def test_verdict_and_reasons_come_first() -> None:
     ]
 
 
-def test_each_detector_says_what_it_found_and_what_it_cost() -> None:
-    text = render_text(report())
-    assert "  model_xray   failed (120,000 queries, 12.3 s)" in text
-    assert "renyi_entropy.unclipped 0.71 (suspicious below 1.21)  <- suspicious" in text
-    assert "ats.valid 0.126 (no threshold)\n" in text
-    assert "suspected label 3 (share 70.0%)" in text
-    assert "  dtinspector  skipped\n      needs the training data" in text
+def test_each_detector_has_one_line_with_its_cost_and_finding() -> None:
+    lines = render_text(report()).splitlines()
+    assert lines[lines.index("detectors") + 1 :] == [
+        "  model_xray   failed (120,000 queries, 12.3 s): renyi_entropy.unclipped 0.71 "
+        "(suspicious below 1.21) <- suspicious; suspected label 3 (70 %)",
+        "  dtinspector  skipped: needs the training data",
+    ]
+
+
+def test_a_sweep_is_told_by_its_sentence_and_its_p_value() -> None:
+    text = render_text(swept_report())
+    assert text.count(SENTENCE) == 1
+    assert (
+        "  trigger_sweep  failed (20,533 queries, 4.3 s): p_value 2e-09 (suspicious at or below "
+        "0.01) <- suspicious; suspected label 3 (97 %)\n"
+    ) in text
+    assert (
+        "  model_xray     inconclusive (120,000 queries, 12.3 s): no thresholds; calibrate\n"
+    ) in text
+
+
+def test_a_sweep_that_passed_accuses_no_label() -> None:
+    found = sweep(statistics=statistics(p_value=0.4))
+    text = render_text(swept_report(found, Outcome.PASSED))
+    assert text.endswith(
+        "passed (20,533 queries, 4.3 s): p_value 0.4 (suspicious at or below 0.01)\n"
+    )
+
+
+def test_a_reason_of_the_verdict_is_not_said_again() -> None:
+    found = sweep(state=RunState.INCONCLUSIVE, reason="give more probes", statistics={})
+    text = render_text(swept_report(found, Outcome.INCONCLUSIVE))
+    assert text.count("give more probes") == 1
+
+
+def test_a_detector_that_crashed_says_why_even_with_a_threshold() -> None:
+    judgements = (
+        decision().judgements[0],
+        DetectorJudgement("model_xray", Outcome.ERRORED, "it died", {"z_score.x": THRESHOLD}),
+    )
+    text = render_text(report(decided=decision(judgements=judgements)))
+    assert "z_score.x no score (suspicious below 1.21); it died\n" in text
 
 
 def test_probes_are_counted() -> None:

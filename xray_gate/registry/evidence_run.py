@@ -1,6 +1,6 @@
-"""Logs a scan to an MLflow run: scores, parameters, planes, report.json and report.html."""
+"""Logs a scan to an MLflow run: scores, parameters, planes, triggers, and the report."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,6 +15,13 @@ from xray_gate.scan.work import ScanOutput, VersionKey
 
 EXPERIMENT = "xray-gate"
 _SUFFIX = {"unclipped": "", "valid": "_valid"}
+# Statistics of a trigger sweep and the metrics that they become.
+_SWEEP = {
+    "flip_rate": "flip_rate",
+    "total_flip_rate": "total_flip_rate",
+    "p_value": "sweep_p_value",
+    "excess": "sweep_excess",
+}
 
 ReportWriter = Callable[[Path, ScanOutput, Decision, Policy], object]
 
@@ -84,6 +91,14 @@ class EvidenceRuns:
         for statistic in ("renyi_entropy", "ats", "largest_share"):
             for pixel_range, score in _by_range(detector.statistics.get(statistic)).items():
                 self._client.log_metric(run_id, statistic + _SUFFIX[pixel_range], score)
+        if detector.name == "trigger_sweep":
+            self._log_sweep(run_id, detector.statistics)
+
+    def _log_sweep(self, run_id: str, statistics: Mapping[str, Any]) -> None:
+        for statistic, metric in _SWEEP.items():
+            value = statistics.get(statistic)
+            if isinstance(value, int | float):
+                self._client.log_metric(run_id, metric, float(value))
 
 
 def _by_range(value: Any) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Writes a scan's report into a folder: report.json, report.html and the planes as PNG."""
+"""Writes a scan's report into a folder: report.json, report.html, planes and triggers as PNG."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +9,7 @@ from xray_gate.policy.files import Policy
 from xray_gate.report.figures import plane_figure
 from xray_gate.report.html import render_html
 from xray_gate.report.json_v1 import dump, report_json
+from xray_gate.report.trigger_figures import trigger_figure
 from xray_gate.scan.work import ScanOutput
 
 _SUFFIX = {"unclipped": "", "valid": "_valid"}
@@ -27,7 +28,12 @@ def write_report(
     for plane in output.planes:
         name = f"plane_{plane.index:03d}{_SUFFIX[plane.pixel_range]}.png"
         _write(folder / "planes" / name, plane_figure(plane, names))
-    _write(folder / "report.html", render_html(report, output.planes, names).encode())
+    for index, trigger in enumerate(output.triggers):
+        (folder / "triggers").mkdir(exist_ok=True)
+        path = folder / "triggers" / f"trigger_{index:03d}.png"
+        _write(path, trigger_figure(trigger, names))
+    page = render_html(report, output.planes, names, output.triggers)
+    _write(folder / "report.html", page.encode())
     _write(folder / "report.json", dump(report).encode())
     return report
 

@@ -13,27 +13,19 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from xray_gate.probing.planes import ScannedPlane
+from xray_gate.probing.shown_trigger import ShownTrigger
 from xray_gate.report.figures import caption, label_shares, plane_figure
 from xray_gate.report.json_v1 import DetectorV1, ReportV1, dump
-from xray_gate.report.measures import measures, number
+from xray_gate.report.label_bars import Share, label_bars
+from xray_gate.report.measures import measures, number, percent
 from xray_gate.report.next_steps import headline, next_steps
-from xray_gate.report.palette import hex_colour
-from xray_gate.report.svg import number_line, share_bar, verdict_icon
+from xray_gate.report.svg import number_line, verdict_icon
+from xray_gate.report.sweep_section import sweep_section
+from xray_gate.report.trigger_section import trigger_section
 from xray_gate.report.visible import label_name, visible
 
 MOST_PLANES = 12
 """How many planes of one pixel range are embedded; the others are artifacts of the run."""
-
-_MOST_LABELS = 12
-
-
-@dataclass(frozen=True)
-class Share:
-    """One bar of a label distribution; `label` is None for all the labels that are not shown."""
-
-    name: str
-    share: float
-    bar: Markup
 
 
 @dataclass(frozen=True)
@@ -58,9 +50,11 @@ def render_html(
     report: Mapping[str, Any],
     planes: Sequence[ScannedPlane],
     class_names: Sequence[str] | None = None,
+    triggers: Sequence[ShownTrigger] = (),
 ) -> str:
-    """The page for a report as `report_json` gives it, with at most `MOST_PLANES` planes a range.
+    """The page for a report as `report_json` gives it, with its planes and triggers.
 
+    It holds at most `MOST_PLANES` planes of one pixel range, and `MOST_TRIGGERS` triggers.
     Everything foreign is escaped, and a content security policy forbids whatever the page does
     not hold itself. Raises pydantic's ValidationError (a ValueError) when `report` is no report.
     """
@@ -78,6 +72,8 @@ def render_html(
             content_security_policy=policy,
             distributions=_distributions(read.detectors, class_names),
             groups=_plane_groups(planes, class_names),
+            shown=trigger_section(triggers, _outcomes(read), class_names),
+            sweep=sweep_section(read.detectors, class_names),
             not_run=[
                 d for d in read.detectors if d.outcome in ("skipped", "errored", "inconclusive")
             ],
@@ -85,6 +81,7 @@ def render_html(
             measures=measures,
             number_line=number_line,
             number=number,
+            percent=percent,
             label=lambda label: label_name(label, class_names),
             compact=_compact,
             raw=escape(dump(report)),
@@ -125,6 +122,10 @@ def _compact(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
+def _outcomes(report: ReportV1) -> dict[str, str]:
+    return {detector.name: detector.outcome for detector in report.detectors}
+
+
 def _distributions(
     detectors: Sequence[DetectorV1], class_names: Sequence[str] | None
 ) -> dict[str, list[Share]]:
@@ -134,39 +135,9 @@ def _distributions(
         by_range = detector.statistics.get("label_shares")
         if isinstance(by_range, Mapping):
             for pixel_range, shares in by_range.items():
-                if bars := _bars(shares, class_names):
+                if bars := label_bars(shares, class_names):
                     found[pixel_range] = bars
     return found
-
-
-def _bars(shares: object, class_names: Sequence[str] | None) -> list[Share]:
-    pairs = sorted(_pairs(shares), key=lambda pair: (-pair[1], pair[0]))
-    shown = [pair for pair in pairs[:_MOST_LABELS] if pair[1] > 0]
-    bars = [
-        Share(label_name(label, class_names), share, share_bar(share, hex_colour(label)))
-        for label, share in shown
-    ]
-    rest = [share for _, share in pairs[len(shown) :] if share > 0]
-    if rest:
-        bars.append(Share(f"{len(rest)} more labels", sum(rest), share_bar(sum(rest), "#8a8f98")))
-    return bars
-
-
-def _pairs(shares: object) -> list[tuple[int, float]]:
-    """Labels with their shares from a list over labels or a mapping; of anything else, nothing."""
-    items: list[tuple[Any, Any]] = []
-    if isinstance(shares, Mapping):
-        items = list(shares.items())
-    elif isinstance(shares, list):
-        items = list(enumerate(shares))
-    return [
-        (int(label), float(share))
-        for label, share in items
-        if str(label).isdecimal()
-        and len(str(label)) < 9
-        and isinstance(share, (int, float))
-        and 0 <= share <= 1
-    ]
 
 
 def _plane_groups(

@@ -1,8 +1,11 @@
 """Scores next to their thresholds: what the page and the terminal show of a detector."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from xray_gate.report.foreign import as_list, as_mapping, as_number, as_text
 
 _NAMES = {
     "renyi_entropy": "Renyi entropy (RE), bits",
@@ -10,7 +13,9 @@ _NAMES = {
     "largest_share": "Largest part of the area of one label",
     "runner_up_share": "Second largest part of the area",
     "flip_rate": "Best flip rate to one label",
-    "total_flip_rate": "Total flip rate",
+    "total_flip_rate": "Best flip rate to any other label",
+    "p_value": "p-value of the strongest trigger",
+    "excess": "Largest excess over the allowance",
     "anomaly_index": "Anomaly index",
 }
 _RANGES = {
@@ -19,7 +24,10 @@ _RANGES = {
 }
 # Mappings with more entries are distributions over labels, not scores to read one by one.
 _MOST_PARTS = 4
-_LARGEST = 1e300
+# Numbers of a sweep that say how it was made, not what it found.
+_NO_SCORES = frozenset({"candidate", "candidates", "images", "detection_limit"})
+# Which of the tested triggers a flip rate is the best of.
+_READINGS = {"flip_rate": "all-to-one", "total_flip_rate": "all-to-all"}
 
 
 @dataclass(frozen=True)
@@ -29,7 +37,8 @@ class Measure:
     `suspicious` is the side of the bound that speaks for a backdoor, as the policy wrote it:
     `below` and `above` are known. `p_value` and `level` are in [0, 1]. The bound itself is
     suspicious where it is a number of the policy's; one at a level is a clean reference's own
-    score, and as such is not.
+    score, and as such is not. `allowance` is what models without a backdoor stay under, for a
+    score that is judged by a p-value.
     """
 
     key: str
@@ -39,6 +48,7 @@ class Measure:
     p_value: float | None = None
     level: float | None = None
     source: str | None = None
+    allowance: float | None = None
 
     @property
     def name(self) -> str:
@@ -49,7 +59,9 @@ class Measure:
 
     @property
     def rule(self) -> str:
-        """`suspicious at or below 1.21`, or `no threshold`."""
+        """`suspicious at or below 1.21`, `allowance 0.5`, or `no threshold`."""
+        if self.bound is None and self.allowance is not None:
+            return f"allowance {number(self.allowance)}"
         if self.bound is None:
             return "no threshold"
         side = self.suspicious or "(side not stated)"
@@ -81,7 +93,10 @@ def measures(statistics: Mapping[str, Any], thresholds: Mapping[str, Any]) -> li
     """
     scores = dict(_scores(statistics))
     keys = list(scores) + [key for key in thresholds if key not in scores]
-    return [_measure(key, scores.get(key), thresholds.get(key)) for key in keys]
+    return [
+        _measure(key, scores.get(key), thresholds.get(key), _allowance(statistics, key))
+        for key in keys
+    ]
 
 
 def number(value: float) -> str:
@@ -93,35 +108,47 @@ def number(value: float) -> str:
     return f"{value:.3g}"
 
 
+def percent(share: float) -> str:
+    """A share in [0, 1] in whole percent, `97 %`; what is not quite all or none does not say so."""
+    if 0 < share < 0.005:
+        return "< 1 %"
+    if 0.995 <= share < 1:
+        return "> 99 %"
+    return f"{100 * share:.0f} %"
+
+
 def _scores(statistics: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     for key, value in statistics.items():
-        if (score := _number(value)) is not None:
+        if key in _NO_SCORES:
+            continue
+        if (score := as_number(value)) is not None:
             yield key, score
         elif isinstance(value, Mapping) and len(value) <= _MOST_PARTS:
             for part, item in value.items():
-                if (score := _number(item)) is not None:
+                if (score := as_number(item)) is not None:
                     yield f"{key}.{part}", score
 
 
-def _measure(key: str, score: float | None, threshold: object) -> Measure:
+def _allowance(statistics: Mapping[str, Any], key: str) -> float | None:
+    """The allowance of the tested trigger that reached the flip rate `key`, where it is known."""
+    for tested in map(as_mapping, as_list(statistics.get("tested"))):
+        reading = as_mapping(tested.get("reading")).get("kind")
+        if key in _READINGS and reading == _READINGS[key]:
+            share, score = as_number(tested.get("share")), as_number(statistics.get(key))
+            if share is not None and score is not None and math.isclose(share, score):
+                return as_number(tested.get("allowance"))
+    return None
+
+
+def _measure(key: str, score: float | None, threshold: object, allowance: float | None) -> Measure:
     said = threshold if isinstance(threshold, Mapping) else {"bound": threshold}
     return Measure(
         key,
         score,
-        bound=_number(said.get("bound")),
-        suspicious=_text(said.get("suspicious")),
-        p_value=_number(said.get("p_value")),
-        level=_number(said.get("level")),
-        source=_text(said.get("source")),
+        bound=as_number(said.get("bound")),
+        suspicious=as_text(said.get("suspicious")),
+        p_value=as_number(said.get("p_value")),
+        level=as_number(said.get("level")),
+        source=as_text(said.get("source")),
+        allowance=allowance,
     )
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    # NaN fails the comparison too; numbers near the end of the range would overflow when drawn.
-    return float(value) if abs(value) <= _LARGEST else None
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None

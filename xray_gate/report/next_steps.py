@@ -1,6 +1,7 @@
 """What a verdict means for the person who reads it, and what to do about it."""
 
-from xray_gate.report.json_v1 import ReportV1
+from xray_gate.report.json_v1 import DetectorV1, ReportV1
+from xray_gate.report.sweep_section import SWEEP
 
 _HEADLINES = {
     "passed": "Passed",
@@ -26,40 +27,83 @@ def next_steps(report: ReportV1) -> list[str]:
 
 
 def _passed(report: ReportV1) -> list[str]:
+    sweep = _sweep(report, "passed")
+    limit = "what this pass excludes, " if sweep and sweep.statistics.get("detection_limit") else ""
     return [
         "The version may be promoted under this policy.",
         "A pass says that no detector that ran found what the policy forbids. It is no proof: see "
-        "below what was not run, and where the thresholds come from.",
+        f"below {limit}what was not run, and where the thresholds come from.",
     ]
 
 
 def _failed(report: ReportV1) -> list[str]:
-    labels = sorted({s.label for d in report.detectors for s in d.suspected_labels})
-    steps = ["Do not deploy this model, and keep the file: it is the evidence."]
+    labels = {
+        suspected.label
+        for detector in report.detectors
+        if detector.outcome == "failed"
+        for suspected in detector.suspected_labels
+    }
+    return [
+        "Do not deploy this model, and keep the file: it is the evidence.",
+        *_look(report, sorted(labels)),
+        "Ask where the weights come from. Retrain from base weights that you trust and on data "
+        "whose origin you know, register the result as a new version and scan that.",
+        _false_alarm(report),
+    ]
+
+
+def _look(report: ReportV1, labels: list[int]) -> list[str]:
+    """Where to look for the way in."""
+    named = ", ".join(map(str, labels[:10])) + (", ..." if len(labels) > 10 else "")
+    if _sweep(report, "failed"):
+        target = f"the suspected label ({named})" if labels else "every label"
+        return [
+            "Look at the stamped images in report.html, then at the training images of "
+            f"{target}: images of other classes with a similar change, or with wrong labels, are "
+            "how such a trigger gets in."
+        ]
     if labels:
-        named = ", ".join(map(str, labels[:10])) + (", ..." if len(labels) > 10 else "")
-        steps.append(
+        return [
             f"Look at the training samples of the suspected label ({named}): foreign images with "
             "a small common pattern, or wrong labels, are the usual way in."
+        ]
+    return []
+
+
+def _false_alarm(report: ReportV1) -> str:
+    others = [d for d in report.detectors if d.outcome == "failed" and d.name != SWEEP]
+    if _sweep(report, "failed") and not others:
+        return (
+            "If you believe that this is a false alarm, stamp the trigger on samples of your own "
+            "or scan with other probes and seeds, and compare with a clean model of the same task "
+            "before making an exception."
         )
-    steps += [
-        "Ask where the weights come from. Retrain from data and base weights that you trust, "
-        "register the result as a new version and scan that.",
+    return (
         "If you believe that this is a false alarm, compare with clean models of the same "
-        "architecture and calibrate the thresholds on them before making an exception.",
-    ]
-    return steps
+        "architecture and calibrate the thresholds on them before making an exception."
+    )
 
 
 def _undecided(report: ReportV1) -> list[str]:
     steps = ["This is not a pass: an enforcing gate does not admit the version."]
     if report.obstacle:
-        steps.append("Remove the obstacle named above, then scan again.")
-    elif report.probes is None:
-        steps.append("Give clean labelled probes that fit the model, then scan again.")
-    else:
+        return [*steps, "Remove the obstacle named above, then scan again."]
+    if report.probes is None:
+        return [*steps, "Give clean labelled probes that fit the model, then scan again."]
+    if (sweep := _sweep(report, "inconclusive")) and "more probes" in (sweep.reason or ""):
         steps.append(
-            "Read below which detectors could not judge and why: more probes, a larger query "
-            "budget or thresholds calibrated for this architecture settle most cases."
+            f"Give more probes: {report.probes.count:,} samples, of which the model gets "
+            f"{report.probes.accuracy:.0%} right, are too few for the trigger sweep. About 100 "
+            "clean labelled samples of all classes do, and 20 or more of each class let it look "
+            "for triggers that work on one class only."
         )
+    steps.append(
+        "Read below which detectors could not judge and why: more probes, a larger query "
+        "budget or thresholds calibrated for this architecture settle most cases."
+    )
     return steps
+
+
+def _sweep(report: ReportV1, outcome: str) -> DetectorV1 | None:
+    found = (d for d in report.detectors if d.name == SWEEP and d.outcome == outcome)
+    return next(found, None)

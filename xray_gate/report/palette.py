@@ -36,6 +36,11 @@ _COLOURS: tuple[Colour, ...] = tuple(
     for value in (int(code, 16) for code in _TABLE.split())
 )
 
+# Five steps of ColorBrewer's "Blues" (Harrower & Brewer 2003): one hue, lighter means less, so
+# that it reads the same with any colour vision and in print.
+_BLUES = ((247, 251, 255), (198, 219, 239), (107, 174, 214), (33, 113, 181), (8, 48, 107))
+_LIGHT_UP_TO = 0.7
+
 
 def label_colour(label: int) -> Colour:
     """The colour of `label` (0 or more) as (red, green, blue), each 0 to 255.
@@ -52,3 +57,22 @@ def label_colour(label: int) -> Colour:
 def hex_colour(label: int) -> str:
     """The colour of `label` as `#rrggbb`."""
     return "#{:02x}{:02x}{:02x}".format(*label_colour(label))
+
+
+def share_colour(share: float) -> Colour:
+    """A colour for `share` in [0, 1], nearly white at 0 and dark blue at 1."""
+    place = min(max(share, 0.0), 1.0) * (len(_BLUES) - 1)
+    index = min(int(place), len(_BLUES) - 2)
+    low, high, part = _BLUES[index], _BLUES[index + 1], place - index
+    red, green, blue = (round(a + part * (b - a)) for a, b in zip(low, high, strict=True))
+    return red, green, blue
+
+
+def hex_share(share: float) -> str:
+    """The colour of `share` as `#rrggbb`."""
+    return "#{:02x}{:02x}{:02x}".format(*share_colour(share))
+
+
+def is_light(share: float) -> bool:
+    """Whether dark letters are the legible ones on the colour of `share`."""
+    return share < _LIGHT_UP_TO

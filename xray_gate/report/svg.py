@@ -6,6 +6,7 @@ Only presentation attributes are used: the page's content security policy refuse
 from markupsafe import Markup
 
 from xray_gate.report.measures import Measure, number
+from xray_gate.report.palette import hex_colour
 
 _WIDTH, _MARGIN = 320, 12
 
@@ -30,6 +31,14 @@ def share_bar(share: float, colour: str) -> Markup:
         '<svg class="bar" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
         '<rect class="track" width="100" height="10"/>'
         f'<rect width="{100 * share:.2f}" height="10" fill="{colour}"/></svg>'
+    )
+
+
+def swatch(label: int) -> Markup:
+    """A small square in the colour of `label`."""
+    return _ours(
+        '<svg class="swatch" viewBox="0 0 10 10" aria-hidden="true">'
+        f'<rect x="0.5" y="0.5" width="9" height="9" fill="{hex_colour(label)}"/></svg>'
     )
 
 
@@ -67,13 +76,15 @@ def _marker(x: float, beyond: bool) -> str:
 
 
 def _ends(measure: Measure) -> tuple[float, float]:
-    """From 0 to a little beyond the larger of the two, and to 1 at most for a rate."""
+    """From 0 to a little beyond the larger of the two; a rate to 1, a p-value to 1 at most."""
     score, bound = measure.score or 0.0, measure.bound or 0.0
     low, high = min(score, bound, 0.0), max(score, bound, 0.0)
     high = low + 1.25 * (high - low) if high > low else low + 1.0
-    if "rate" in measure.key and low >= 0 and max(score, bound) <= 1:
+    if low < 0 or max(score, bound) > 1:
+        return low, high
+    if "rate" in measure.key:
         return 0.0, 1.0
-    return low, high
+    return (0.0, min(high, 1.0)) if measure.key == "p_value" else (low, high)
 
 
 def _place(value: float, low: float, high: float) -> float:

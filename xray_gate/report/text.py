@@ -1,15 +1,17 @@
-"""The report in a few lines for a terminal."""
+"""The report in a few lines for a terminal; report.html has the rest."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from xray_gate.report.json_v1 import DetectorV1, ReportV1
-from xray_gate.report.measures import measures, number
+from xray_gate.report.measures import Measure, measures, number, percent
 from xray_gate.report.visible import visible
+
+_LONGEST_NAME, _LONGEST_FINDING, _MOST_SUSPECTS = 60, 300, 5
 
 
 def render_text(report: Mapping[str, Any]) -> str:
-    """Verdict, reasons and a paragraph for each detector; ends in a line break.
+    """Verdict, reasons and a line for each detector; ends in a line break.
 
     `report` is what `report_json` gives; pydantic's ValidationError (a ValueError) when it is not.
     Foreign strings are shown with their control characters escaped, so nothing in the result acts
@@ -28,9 +30,7 @@ def render_text(report: Mapping[str, Any]) -> str:
             f"accuracy {read.probes.accuracy:.1%}"
         )
     lines.append("detectors" if read.detectors else "detectors none ran")
-    width = max((len(visible(detector.name)) for detector in read.detectors), default=0)
-    for detector in read.detectors:
-        lines += _detector(detector, width)
+    lines += _detectors(read)
     return "\n".join(lines) + "\n"
 
 
@@ -40,15 +40,38 @@ def _enforcement(report: ReportV1) -> str:
     return f" (mode {report.enforcement}: a gate would admit the version all the same)"
 
 
-def _detector(detector: DetectorV1, width: int) -> Iterator[str]:
-    cost = f"{detector.queries:,} queries, {detector.seconds:.1f} s"
-    head = f"  {visible(detector.name):<{width}}  {detector.outcome}"
-    yield head if detector.outcome == "skipped" else f"{head} ({cost})"
-    if detector.reason:
-        yield f"      {visible(detector.reason)}"
-    for measure in measures(detector.statistics, detector.thresholds):
-        score = "no score" if measure.score is None else number(measure.score)
-        mark = "  <- suspicious" if measure.beyond else ""
-        yield visible(f"      {measure.key} {score} ({measure.rule}){mark}")
-    for suspected in detector.suspected_labels:
-        yield f"      suspected label {suspected.label} (share {suspected.share:.1%})"
+def _detectors(report: ReportV1) -> Iterator[str]:
+    names = [visible(detector.name, _LONGEST_NAME) for detector in report.detectors]
+    width = max(map(len, names), default=0)
+    for name, detector in zip(names, report.detectors, strict=True):
+        cost = f" ({detector.queries:,} queries, {detector.seconds:.1f} s)"
+        head = f"{detector.outcome}{'' if detector.outcome == 'skipped' else cost}"
+        said = "; ".join(_findings(detector, report.reasons))
+        yield f"  {name:<{width}}  {head}{': ' if said else ''}{said}"
+
+
+def _findings(detector: DetectorV1, told: Sequence[str]) -> Iterator[str]:
+    """Scores with a bound and the label they accuse; a reason where they do not explain it.
+
+    `told` are the reasons of the verdict, which are not said again.
+    """
+    judged = [
+        measure
+        for measure in measures(detector.statistics, detector.thresholds)
+        if measure.bound is not None
+    ]
+    for measure in judged:
+        yield visible(_score(measure), _LONGEST_FINDING)
+    if detector.outcome == "failed":
+        for suspected in detector.suspected_labels[:_MOST_SUSPECTS]:
+            yield f"suspected label {suspected.label} ({percent(suspected.share)})"
+    explained = judged and detector.outcome in ("passed", "failed")
+    reason = detector.reason or ""
+    if reason and not explained and not any(reason in line for line in told):
+        yield visible(reason)
+
+
+def _score(measure: Measure) -> str:
+    score = "no score" if measure.score is None else number(measure.score)
+    mark = " <- suspicious" if measure.beyond else ""
+    return f"{measure.key} {score} ({measure.rule}){mark}"

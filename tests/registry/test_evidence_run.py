@@ -1,0 +1,97 @@
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow.tracking import MlflowClient
+
+from tests.report.builders import decision, plane
+from tests.report.sweep_builders import shown_trigger, statistics, sweep
+from tests.support.evidence import clean, make_policy
+from xray_gate.core.evidence import DetectorEvidence, RunState
+from xray_gate.registry.evidence_run import EXPERIMENT, EvidenceRuns
+from xray_gate.report.files import write_report
+from xray_gate.scan.work import ScanOutput, VersionKey
+
+KEY = VersionKey("default", "signs", 7)
+
+
+@pytest.fixture
+def client(sqlite_database: str, tmp_path: Path) -> MlflowClient:
+    """Tracking with the experiment at hand, so that artifacts stay in the test's folder."""
+    client = MlflowClient(tracking_uri=sqlite_database)
+    client.create_experiment(EXPERIMENT, artifact_location=(tmp_path / "artifacts").as_uri())
+    return client
+
+
+def logged(client: MlflowClient, tmp_path: Path, found: DetectorEvidence) -> Any:
+    xray = clean().detectors[0]
+    judgements = tuple(
+        replace(judgement, name=detector.name)
+        for judgement, detector in zip(decision().judgements, (xray, found), strict=True)
+    )
+    output = ScanOutput(clean_with(xray, found), [plane()], [shown_trigger()])
+    runs = EvidenceRuns(client.tracking_uri, write_report)
+    run_id = runs(KEY, output, decision(judgements=judgements), make_policy(tmp_path / "policies"))
+    return client.get_run(run_id)
+
+
+def clean_with(*detectors: DetectorEvidence) -> Any:
+    return replace(clean(), detectors=detectors)
+
+
+def test_a_run_holds_scores_figures_and_report(client: MlflowClient, tmp_path: Path) -> None:
+    run = logged(client, tmp_path, sweep())
+    metrics = run.data.metrics
+    assert (metrics["renyi_entropy"], metrics["renyi_entropy_valid"]) == (1.9, 1.9)
+    assert (metrics["flip_rate"], metrics["total_flip_rate"]) == (35 / 36, 0.9)
+    assert (metrics["sweep_p_value"], metrics["sweep_excess"]) == (2e-9, 0.94)
+    assert metrics["trigger_sweep.queries"] == 20_533
+    assert run.data.params["trigger_sweep.families"] == "['patch']"
+    assert run.info.status == "FINISHED"
+    artifacts = {
+        item.path
+        for folder in ("", "planes", "triggers")
+        for item in client.list_artifacts(run.info.run_id, folder)
+    }
+    assert artifacts == {
+        *("planes", "triggers", "report.html", "report.json"),
+        *("planes/plane_000_valid.png", "triggers/trigger_000.png"),
+    }
+
+
+@pytest.mark.parametrize("missing", ["flip_rate", "total_flip_rate", "p_value", "excess"])
+def test_a_statistic_that_is_missing_is_not_logged(
+    client: MlflowClient, tmp_path: Path, missing: str
+) -> None:
+    kept = {key: value for key, value in statistics().items() if key != missing}
+    run = logged(client, tmp_path, sweep(statistics=kept))
+    scores = {"flip_rate", "total_flip_rate", "sweep_p_value", "sweep_excess"}
+    missed = scores - set(run.data.metrics)
+    assert missed == {missing if "rate" in missing else f"sweep_{missing}"}
+
+
+def test_a_sweep_that_did_not_complete_logs_its_cost_only(
+    client: MlflowClient, tmp_path: Path
+) -> None:
+    found = sweep(state=RunState.INCONCLUSIVE, reason="too few probes", statistics={})
+    metrics = logged(client, tmp_path, found).data.metrics
+    assert metrics["trigger_sweep.queries"] == 20_533
+    assert "flip_rate" not in metrics
+    assert not [name for name in metrics if name.startswith("sweep_")]
+
+
+def test_a_report_that_cannot_be_written_fails_the_run(
+    client: MlflowClient, tmp_path: Path
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    runs = EvidenceRuns(client.tracking_uri, full)
+    policy = make_policy(tmp_path / "policies")
+    with pytest.raises(OSError, match="no space"):
+        runs(KEY, ScanOutput(clean()), decision(), policy)
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    assert experiment is not None
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.info.status == "FAILED"

@@ -1,0 +1,42 @@
+import io
+import json
+from pathlib import Path
+
+from PIL import Image
+
+from tests.report.builders import decision, evidence, plane
+from tests.report.sweep_builders import shown_trigger
+from tests.support.evidence import make_policy
+from xray_gate.report.files import write_report
+from xray_gate.scan.work import ScanOutput
+
+
+def test_planes_and_triggers_lie_beside_the_report(tmp_path: Path) -> None:
+    output = ScanOutput(
+        evidence(), [plane(3, pixel_range="unclipped"), plane(3)], [shown_trigger()] * 2
+    )
+    report = write_report(tmp_path, output, decision(), make_policy(tmp_path / "policies"))
+    figures = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.png"))
+    assert figures == [
+        "planes/plane_003.png",
+        "planes/plane_003_valid.png",
+        "triggers/trigger_000.png",
+        "triggers/trigger_001.png",
+    ]
+    for name in figures:
+        assert Image.open(io.BytesIO((tmp_path / name).read_bytes())).format == "PNG"
+    assert json.loads((tmp_path / "report.json").read_text()) == report
+    page = (tmp_path / "report.html").read_text()
+    assert "Trigger 2: a 2x2 white patch at the bottom right" in page
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_the_policys_class_names_are_in_the_page(tmp_path: Path) -> None:
+    policy = make_policy(tmp_path / "policies", class_names=["cat", "dog", "bird", "frog"])
+    write_report(tmp_path, ScanOutput(evidence(), (), [shown_trigger()]), decision(), policy)
+    assert "change their label to 3 frog" in (tmp_path / "report.html").read_text()
+
+
+def test_without_triggers_there_is_no_folder_for_them(tmp_path: Path) -> None:
+    write_report(tmp_path, ScanOutput(evidence()), decision(), make_policy(tmp_path / "policies"))
+    assert not (tmp_path / "triggers").exists()

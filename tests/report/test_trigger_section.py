@@ -1,0 +1,85 @@
+import base64
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.report.sweep_builders import shown_trigger
+from xray_gate.report.trigger_section import MOST_TRIGGERS, in_words, trigger_section
+
+NAMES = ["cat", "dog", "bird", "frog"]
+
+
+@pytest.mark.parametrize(
+    ("after", "said"),
+    [
+        ([3, 3, 3], "All 3 images shown here change their label to 3 frog."),
+        ([0, 3, 3], "2 of the 3 images shown here change their label to 3 frog."),
+        ([1, 3, 3], "All 3 images shown here change their label to 3 frog (2), 1 dog (1)."),
+        ([0, 1, 2], "None of the 3 images shown here changes its label."),
+    ],
+)
+def test_what_the_images_show_is_said_in_words(after: list[int], said: str) -> None:
+    shown = shown_trigger(images=3, labels_after=np.array(after))
+    assert in_words(shown, NAMES) == said
+
+
+def test_a_pair_is_the_same_image_without_and_with_the_trigger() -> None:
+    section = trigger_section([shown_trigger((1, 8, 8))], {}, NAMES)
+    assert section is not None
+    pairs = section.triggers[0].pairs
+    assert [pair.changed for pair in pairs] == [False] + [True] * 7
+    assert pairs[1].before.alt == "image 2, labelled 1 dog"
+    assert pairs[1].after.alt == "image 2 with the trigger, labelled 3 frog"
+    before, after = (_decoded(image.source) for image in (pairs[1].before, pairs[1].after))
+    assert before.getpixel((127, 127)) == (64, 64, 64)
+    assert after.getpixel((127, 127)) == (255, 255, 255)
+    assert after.getpixel((0, 0)) == before.getpixel((0, 0))
+
+
+def _decoded(source: str) -> Image.Image:
+    content = base64.b64decode(source.partition(",")[2])
+    return Image.open(io.BytesIO(content)).convert("RGB")
+
+
+def test_only_small_images_keep_their_pixels_sharp() -> None:
+    section = trigger_section([shown_trigger((3, 8, 8)), shown_trigger((3, 224, 224))], {})
+    assert section is not None
+    assert [view.pairs[0].before.small for view in section.triggers] == [True, False]
+
+
+def test_triggers_beyond_a_number_are_counted() -> None:
+    section = trigger_section([shown_trigger(images=1)] * (MOST_TRIGGERS + 2), {})
+    assert section is not None
+    assert (len(section.triggers), section.left_out) == (MOST_TRIGGERS, 2)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "found", "passed"),
+    [("failed", True, False), ("passed", False, True), ("inconclusive", False, False)],
+)
+def test_the_outcome_says_whether_a_trigger_was_found(
+    outcome: str, found: bool, passed: bool
+) -> None:
+    section = trigger_section([shown_trigger()], {"trigger_sweep": outcome})
+    assert section is not None
+    assert (section.found, section.passed) == (found, passed)
+
+
+def test_a_trigger_of_an_unknown_detector_is_neither_found_nor_passed() -> None:
+    section = trigger_section([shown_trigger()], {})
+    assert section is not None
+    assert (section.found, section.passed) == (False, False)
+
+
+def test_what_a_trigger_lacks_is_not_drawn() -> None:
+    bare = shown_trigger(images=0, heat_map=None, dose_curve=None)
+    section = trigger_section([bare], {})
+    assert section is not None
+    view = section.triggers[0]
+    assert (view.pairs, view.change, view.heat_map, view.dose_chart) == ([], None, None, None)
+
+
+def test_without_triggers_there_is_no_section() -> None:
+    assert trigger_section([], {"trigger_sweep": "failed"}) is None

@@ -1,0 +1,51 @@
+"""Values out of statistics and thresholds: other versions have written them too, in their shape.
+
+Each function gives the value where it is what the name says, and nothing where it is not.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+_LARGEST = 1e300
+_LARGEST_LABEL = 10**8
+
+
+def as_number(value: object) -> float | None:
+    """A finite number."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    # NaN fails the comparison too; numbers near the end of the range would overflow when drawn.
+    return float(value) if abs(value) <= _LARGEST else None
+
+
+def as_share(value: object) -> float | None:
+    """A number in [0, 1]."""
+    number = as_number(value)
+    return number if number is not None and 0 <= number <= 1 else None
+
+
+def as_count(value: object) -> int | None:
+    """A whole number, 0 or more."""
+    number = as_number(value)
+    return int(number) if number is not None and number >= 0 and number == int(number) else None
+
+
+def as_label(value: object) -> int | None:
+    """A label: a whole number, 0 or more, of at most eight digits."""
+    count = as_count(value)
+    return count if count is not None and count < _LARGEST_LABEL else None
+
+
+def as_text(value: object) -> str | None:
+    """A string."""
+    return value if isinstance(value, str) else None
+
+
+def as_mapping(value: object) -> Mapping[str, Any]:
+    """A mapping, or an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def as_list(value: object) -> list[Any]:
+    """A list, or an empty one."""
+    return list(value) if isinstance(value, (list, tuple)) else []
