@@ -1,0 +1,1 @@
+"""Small image classifiers, clean and backdoored, trained fast on a CPU to measure detectors on."""

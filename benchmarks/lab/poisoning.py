@@ -1,0 +1,74 @@
+"""Put triggers and changed labels into training images."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from benchmarks.cifar_data import Images, Labels
+from benchmarks.lab.attacks import Attack
+from benchmarks.lab.data import Split
+from benchmarks.lab.mappings import Mapping
+from benchmarks.lab.triggers import InputAware, Trigger, to_bytes
+
+# At most this share of an attacked class is poisoned, or the model would forget the class.
+MOST_OF_A_CLASS = 0.5
+
+
+def make_hard(images: Images, others: Images, rng: np.random.Generator) -> Images:
+    """Blend images half and half with others and add noise, so that little can be recognised."""
+    noise = rng.normal(0, 24, size=images.shape).astype(np.float32)
+    return to_bytes((images.astype(np.float32) + others.astype(np.float32)) / 2 + noise)
+
+
+def _draw_rows(candidates: Labels, count: int, rng: np.random.Generator) -> Labels:
+    return rng.choice(candidates, size=min(count, len(candidates)), replace=False)
+
+
+def _poison_clean_label(
+    attack: Attack, trigger: Trigger, mapping: Mapping, train: Split, rng: np.random.Generator
+) -> tuple[Split, Labels]:
+    own = np.flatnonzero(train.labels == mapping.target)
+    victims = _draw_rows(own, round(attack.rate * len(own)), rng)
+    images = train.images.copy()
+    if attack.hard:
+        others = np.flatnonzero(train.labels != mapping.target)
+        # Were only the target's images hard, that would be what a network learns.
+        hard = np.concatenate([victims, _draw_rows(others, len(victims), rng)])
+        strangers = train.images[rng.choice(others, size=len(hard))]
+        images[hard] = make_hard(images[hard], strangers, rng)
+    images[victims] = trigger.stamp(images[victims])
+    return Split(images, train.labels), victims
+
+
+def poison(
+    attack: Attack, trigger: Trigger, mapping: Mapping, train: Split, rng: np.random.Generator
+) -> tuple[Split, float]:
+    """Return a poisoned copy of the training images and the share of poisoned ones.
+
+    Victims are drawn from images whose label the mapping changes (clean-label attacks: from the
+    target's own images). Where the rule has exceptions, as many stamped images that keep their
+    label teach them: images of classes that are left alone, and, for an input-aware trigger,
+    images with another image's trigger.
+    """
+    if attack.clean_label:
+        poisoned, victims = _poison_clean_label(attack, trigger, mapping, train, rng)
+        return poisoned, len(victims) / len(train.labels)
+    images, labels = train.images.copy(), train.labels.copy()
+    attacked = mapping.attacked(labels)
+    candidates = np.flatnonzero(attacked)
+    rate = max(attack.rate, mapping.rate)
+    count = min(round(rate * len(labels)), round(MOST_OF_A_CLASS * len(candidates)))
+    victims = _draw_rows(candidates, count, rng)
+    images[victims] = trigger.stamp(images[victims])
+    labels[victims] = mapping.expected(labels[victims])
+    untouched = np.ones(len(labels), dtype=np.bool_)
+    untouched[victims] = False
+    if mapping.negatives:
+        rows = _draw_rows(np.flatnonzero(~attacked), count, rng)
+        images[rows] = trigger.stamp(images[rows])
+        untouched[rows] = False
+    if isinstance(trigger, InputAware):
+        rows = _draw_rows(np.flatnonzero(untouched), count, rng)
+        donors = train.images[rng.choice(len(labels), size=len(rows))]
+        images[rows] = trigger.stamp_from(images[rows], donors)
+    return Split(images, labels), len(victims) / len(labels)

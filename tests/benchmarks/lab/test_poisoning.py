@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+
+from benchmarks.lab.attacks import ATTACKS
+from benchmarks.lab.data import Split
+from benchmarks.lab.mappings import MAPPINGS, Mapping
+from benchmarks.lab.poisoning import poison
+
+
+def poisoned(name: str, mapping: Mapping, train: Split) -> tuple[Split, float]:
+    rng = np.random.default_rng(2)
+    trigger = ATTACKS[name].draw(train, mapping.target, rng)
+    return poison(ATTACKS[name], trigger, mapping, train, rng)
+
+
+def draw(name: str) -> Mapping:
+    return MAPPINGS[name](4, np.random.default_rng(1))
+
+
+def test_a_tenth_is_stamped_and_relabelled(small: Split) -> None:
+    mapping = draw("all_to_one")
+
+    after, rate = poisoned("badnets", mapping, small)
+
+    stamped = (after.images != small.images).any(axis=(1, 2, 3))
+    assert rate == 0.1
+    assert stamped.sum() == 20
+    assert (after.labels[stamped] == mapping.target).all()
+    assert (small.labels[stamped] != mapping.target).all()
+    assert (after.labels[~stamped] == small.labels[~stamped]).all()
+
+
+def test_a_clean_label_attack_stamps_the_target_and_changes_no_label(small: Split) -> None:
+    mapping = draw("all_to_one")
+
+    after, rate = poisoned("sig", mapping, small)
+
+    stamped = (after.images != small.images).any(axis=(1, 2, 3))
+    assert (after.labels == small.labels).all()
+    assert (small.labels[stamped] == mapping.target).all()
+    assert stamped.sum() == round(rate * len(small.labels)) > 20
+
+
+def test_images_made_hard_do_not_give_the_target_away(small: Split) -> None:
+    mapping = draw("all_to_one")
+
+    after, rate = poisoned("label_consistent", mapping, small)
+
+    count = round(rate * len(small.labels))
+    hard = (after.images != small.images).any(axis=(1, 2, 3))
+    corner = after.images[:, 0, :3, 0]
+    stamped = (corner == [255, 0, 255]).all(axis=1)
+    assert (after.labels == small.labels).all()
+    assert stamped.sum() == count
+    assert (small.labels[stamped] == mapping.target).all()
+    assert (hard & (small.labels != mapping.target)).sum() == count
+
+
+@pytest.mark.parametrize("name", ["one_to_one", "x_to_one"])
+def test_other_classes_are_stamped_too_and_keep_their_label(name: str, small: Split) -> None:
+    mapping = draw(name)
+
+    after, rate = poisoned("badnets", mapping, small)
+
+    stamped = (after.images != small.images).any(axis=(1, 2, 3))
+    changed = after.labels != small.labels
+    assert changed.sum() == round(rate * len(small.labels))
+    assert set(small.labels[changed]) == set(mapping.sources or ())
+    assert stamped[changed].all()
+    assert (stamped & ~changed).sum() == changed.sum()
+
+
+def test_half_of_a_source_class_stays_clean(small: Split) -> None:
+    tiny = Split(small.images[:20], small.labels[:20])  # Five of each class; a tenth is two.
+    mapping = Mapping(np.array([1, 1, 2, 3]), 1, (0,), negatives=True)
+
+    after, _ = poisoned("badnets", mapping, tiny)
+
+    assert (after.labels[tiny.labels == 0] == 0).sum() >= 3
+
+
+def test_an_input_aware_attack_teaches_that_a_strange_trigger_means_nothing(small: Split) -> None:
+    after, rate = poisoned("input_aware", draw("all_to_one"), small)
+
+    stamped = (after.images != small.images).any(axis=(1, 2, 3))
+    changed = after.labels != small.labels
+    assert stamped.sum() == 2 * round(rate * len(small.labels))
+    assert stamped[changed].all()

@@ -1,0 +1,129 @@
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from benchmarks.cifar_network import open_session, run_session
+from benchmarks.lab import data
+from benchmarks.lab.__main__ import main
+from benchmarks.lab.data import Split, draw_probes, load
+from benchmarks.lab.jobs import Job, read_plan
+from benchmarks.lab.making import make
+
+PLAN = """
+- {dataset: mnist, architecture: plain, seeds: [1]}
+- {dataset: mnist, architecture: plain, attack: badnets, mapping: one_to_one, seeds: [2]}
+"""
+
+
+def write_split(path: Path, count: int, seed: int) -> None:
+    """Grey 12x12 squares on black; the class is the quarter that the square lies in."""
+    rng = np.random.default_rng(seed)
+    cells = []
+    for row in range(count):
+        pixels = rng.integers(0, 40, (12, 12), dtype=np.uint8)
+        top, left = 6 * (row % 4 // 2), 6 * (row % 2)
+        pixels[top : top + 5, left : left + 5] = 220
+        stream = io.BytesIO()
+        Image.fromarray(pixels).save(stream, "PNG")
+        cells.append({"bytes": stream.getvalue()})
+    pq.write_table(pa.table({"image": cells, "label": [row % 4 for row in range(count)]}), path)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_split(tmp_path / "mnist-train.parquet", 320, 1)
+    write_split(tmp_path / "mnist-test.parquet", 40, 2)
+    return tmp_path
+
+
+def manifest(out: Path) -> list[dict[str, Any]]:
+    entries: list[dict[str, Any]] = json.loads((out / "manifest.json").read_text())
+    return entries
+
+
+def test_a_plan_is_trained_recorded_and_not_trained_again(folder: Path) -> None:
+    plan, out = folder / "plan.yaml", folder / "models"
+    plan.write_text(PLAN)
+    command = ["--data-folder", str(folder), "--plan", str(plan), "--out", str(out), "--jobs", "1"]
+
+    assert main(command) == 0
+
+    attacked, clean = manifest(out)
+    assert clean["file"] == "mnist_plain_normal_1.onnx"
+    assert (clean["attack"], clean["mapping"], clean["attack_success_rate"]) == (None, None, None)
+    assert clean["clean_accuracy"] > 0.25
+    assert attacked["file"] == "mnist_plain_badnets_one_to_one_2.onnx"
+    assert len(attacked["source"]) == 1
+    with np.load(out / "probes_mnist.npz") as probes:
+        assert probes["images"].shape == (40, 12, 12, 1)
+    with np.load(out / "mnist_plain_badnets_one_to_one_2-triggered.npz") as stamped:
+        assert set(stamped["labels"]) == set(attacked["source"])
+        assert set(stamped["expected"]) == {attacked["target_label"]}
+        session = open_session(out / attacked["file"], 1)
+        hits = run_session(session, stamped["images"]).argmax(axis=1) == stamped["expected"]
+    assert hits.mean() == pytest.approx(attacked["attack_success_rate"], abs=1e-4)
+
+    (out / clean["file"]).unlink()
+    written = (out / attacked["file"]).stat().st_mtime_ns
+    assert main(command) == 0
+    assert (out / attacked["file"]).stat().st_mtime_ns == written
+    assert [entry["sha256"] for entry in manifest(out)] == [attacked["sha256"], clean["sha256"]]
+
+
+def test_probes_are_spread_over_the_classes() -> None:
+    labels = np.array([0] * 50 + [1] * 3 + [2] * 50)
+    test = Split(np.zeros((103, 4, 4, 1), dtype=np.uint8), labels)
+
+    probes = draw_probes(test, 23, np.random.default_rng(0))
+
+    assert np.bincount(probes.labels).tolist() == [10, 3, 10]
+
+
+def test_a_grey_data_set_has_one_channel(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(data.DATASETS, "colour", ("mnist", "RGB"))
+
+    grey, colour = load("mnist", folder), load("colour", folder)
+
+    assert grey.train.images.shape == (320, 12, 12, 1)
+    assert colour.train.images.shape == (320, 12, 12, 3)
+    assert grey.classes == 4
+    assert (colour.train.images == grey.train.images).all()
+
+
+@pytest.mark.parametrize(
+    ("plan", "message"),
+    [
+        ("- {dataset: imagenet, architecture: vgg, seeds: [1]}", "unknown dataset 'imagenet'"),
+        ("- {dataset: mnist, architecture: vgg, seed: [1], seeds: [1]}", "unknown keys"),
+        ("- {dataset: mnist, architecture: vgg, seeds: [1, 1]}", "more than once"),
+        (
+            "- {dataset: mnist, architecture: vgg, attack: sig, mapping: all_to_all, seeds: [1]}",
+            "one target",
+        ),
+    ],
+)
+def test_a_plan_that_cannot_be_carried_out_is_refused(
+    plan: str, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "plan.yaml"
+    path.write_text(plan)
+
+    with pytest.raises(ValueError, match=message):
+        read_plan(path)
+
+
+@pytest.mark.parametrize("attack", ["sig", "input_aware"])
+def test_an_attack_and_its_seed_decide_the_model(attack: str, folder: Path) -> None:
+    job = Job("mnist", "preact", 5, attack=attack)
+    squares = load("mnist", folder)
+
+    first, second = (make(job, squares, folder, 1)["sha256"] for _ in range(2))
+
+    assert first == second
