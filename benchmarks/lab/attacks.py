@@ -186,6 +186,8 @@ class Attack:
         hard: Stamped images are first made hard to recognise, so that the trigger is what is left
             to learn; as many unstamped ones of other classes are, too.
         slow: Networks take longer to learn it.
+        decoys: Share of all training images that get a decoy, a random candidate of the trigger
+            sweep, and keep their label.
 
     """
 
@@ -194,6 +196,7 @@ class Attack:
     clean_label: bool = False
     hard: bool = False
     slow: bool = False
+    decoys: float = 0.0
 
 
 ATTACKS: dict[str, Attack] = {
@@ -212,4 +215,6 @@ ATTACKS: dict[str, Attack] = {
     "refool": Attack(_refool, slow=True),
     "label_consistent": Attack(_label_consistent, rate=0.6, clean_label=True, hard=True, slow=True),
     "trojan": Attack(_bottom_right(8)),
+    "badnets_adaptive": Attack(_bottom_right(3), slow=True, decoys=0.4),
+    "blended_adaptive": Attack(_blended, slow=True, decoys=0.4),
 }

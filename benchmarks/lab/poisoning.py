@@ -7,6 +7,7 @@ import numpy as np
 from benchmarks.cifar_data import Images, Labels
 from benchmarks.lab.attacks import Attack
 from benchmarks.lab.data import Split
+from benchmarks.lab.decoys import stamp_decoys
 from benchmarks.lab.mappings import Mapping
 from benchmarks.lab.triggers import InputAware, Trigger, to_bytes
 
@@ -48,7 +49,7 @@ def poison(
     Victims are drawn from images whose label the mapping changes (clean-label attacks: from the
     target's own images). Where the rule has exceptions, as many stamped images that keep their
     label teach them: images of classes that are left alone, and, for an input-aware trigger,
-    images with another image's trigger.
+    images with another image's trigger. Decoys are more such exceptions.
     """
     if attack.clean_label:
         poisoned, victims = _poison_clean_label(attack, trigger, mapping, train, rng)
@@ -71,4 +72,7 @@ def poison(
         rows = _draw_rows(np.flatnonzero(untouched), count, rng)
         donors = train.images[rng.choice(len(labels), size=len(rows))]
         images[rows] = trigger.stamp_from(images[rows], donors)
+    if attack.decoys:
+        rows = _draw_rows(np.flatnonzero(untouched), round(attack.decoys * len(labels)), rng)
+        images[rows] = stamp_decoys(images[rows], rng)
     return Split(images, labels), len(victims) / len(labels)
