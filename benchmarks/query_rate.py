@@ -20,6 +20,7 @@ import onnxruntime
 from xray_gate import wiring
 from xray_gate.backends.isolation import available_threads, open_model
 from xray_gate.core.evidence import RunState
+from xray_gate.detectors.interface import Subject
 from xray_gate.detectors.model_xray import ModelXray, ModelXrayParameters
 from xray_gate.probing.answer_checks import CheckedOracle
 from xray_gate.probing.oracle import PlanePoints
@@ -108,7 +109,7 @@ def scan_rate(model: OpenModel, probes: ProbeSet) -> float:
     rng = np.random.default_rng(0)
     labels = model.labels(probes.as_batch())
     detector = ModelXray(ModelXrayParameters(size=SIDE, planes=1))
-    evidence = detector.run(CheckedOracle(model, rng), probes, labels, rng).evidence
+    evidence = detector.run(Subject(CheckedOracle(model, rng), probes, labels), rng).evidence
     if evidence.state is not RunState.COMPLETED:
         raise SystemExit(f"the scan did not complete: {evidence.reason}")
     return evidence.queries / evidence.seconds

@@ -30,7 +30,7 @@ from xray_gate.report.files import write_report
 from xray_gate.runner.loop import Runner, RunnerParts
 from xray_gate.scan.pipeline import Progress, Scan, ScanRequest, default_seed, preprocessing_of
 from xray_gate.scan.ports import Device
-from xray_gate.scan.work import ScanOutput
+from xray_gate.scan.work import Champion, ScanOutput
 
 POLICY_VARIABLE = "XRAY_GATE_POLICY"
 
@@ -99,7 +99,9 @@ class _PolicyScanner:
     scan: Scan
     device: Device
 
-    def __call__(self, path: Path, ref: str, policy: Policy) -> ScanOutput:
+    def __call__(
+        self, path: Path, ref: str, policy: Policy, champion: Champion | None
+    ) -> ScanOutput:
         if policy.probes is None:
             raise PolicyError(
                 f"policy {policy.name}: names no `probes`, and a runner cannot scan without; "
@@ -107,7 +109,7 @@ class _PolicyScanner:
             )
         probes = load_probes(policy.probes, policy)
         seed = default_seed(policy)
-        return self.scan(ScanRequest(path, ref, policy, probes, seed, self.device))
+        return self.scan(ScanRequest(path, ref, policy, probes, seed, self.device, champion))
 
 
 @dataclass(frozen=True)

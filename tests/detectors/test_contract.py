@@ -17,7 +17,7 @@ from tests.fakes.oracles import (
 from xray_gate.core.errors import InputError, LeaseLost, ModelAnswerError, ModelProcessError
 from xray_gate.core.evidence import DetectorEvidence, Evidence, ModelFacts, RunState
 from xray_gate.detectors.all_detectors import available_detectors
-from xray_gate.detectors.interface import Detector, DetectorRun
+from xray_gate.detectors.interface import Detector, DetectorRun, Subject
 from xray_gate.probing.oracle import FloatArray, HardLabelOracle, LabelArray
 from xray_gate.probing.probe_set import ProbeSet
 
@@ -61,7 +61,7 @@ def build(name: str, query_budget: int | None = None) -> Detector:
 def run(
     detector: Detector, oracle: HardLabelOracle, probes: ProbeSet = PROBES, seed: int = 0
 ) -> DetectorRun:
-    return detector.run(oracle, probes, probes.labels, np.random.default_rng(seed))
+    return detector.run(Subject(oracle, probes, probes.labels), np.random.default_rng(seed))
 
 
 def assert_stopped(found: DetectorRun, state: RunState) -> DetectorEvidence:
@@ -166,9 +166,8 @@ def test_an_unknown_parameter_is_refused(name: str) -> None:
 
 
 def test_a_model_of_one_label_is_inconclusive(detector: Detector) -> None:
-    found = detector.run(
-        OneLabelOracle(5), PROBES, np.zeros(COUNT, dtype=np.int64), np.random.default_rng(0)
-    )
+    subject = Subject(OneLabelOracle(5), PROBES, np.zeros(COUNT, dtype=np.int64))
+    found = detector.run(subject, np.random.default_rng(0))
     evidence = assert_stopped(found, RunState.INCONCLUSIVE)
     assert "predicts one label only" in str(evidence.reason)
 
@@ -176,9 +175,7 @@ def test_a_model_of_one_label_is_inconclusive(detector: Detector) -> None:
 def test_progress_ends_when_all_is_done(detector: Detector) -> None:
     steps: list[tuple[int, int]] = []
     detector.run(
-        RegionsOracle(CENTRES),
-        PROBES,
-        PROBES.labels,
+        Subject(RegionsOracle(CENTRES), PROBES, PROBES.labels),
         np.random.default_rng(0),
         lambda done, total: steps.append((done, total)),
     )

@@ -8,8 +8,14 @@ import pytest
 from tests.fakes.oracles import RegionsOracle
 from xray_gate.core.access import Access
 from xray_gate.core.evidence import RunState
-from xray_gate.detectors.interface import Detector, DetectorRun, Findings, Inconclusive, Progress
-from xray_gate.probing.oracle import HardLabelOracle, LabelArray
+from xray_gate.detectors.interface import (
+    Detector,
+    DetectorRun,
+    Findings,
+    Inconclusive,
+    Progress,
+    Subject,
+)
 from xray_gate.probing.probe_set import ProbeSet
 
 IMAGES = np.random.default_rng(7).random((4, 1, 2, 2)).astype(np.float32)
@@ -26,15 +32,8 @@ class Reports(Detector):
     def from_json(cls, parameters: Mapping[str, Any], query_budget: int | None = None) -> Self:
         return cls(parameters, query_budget or 8)
 
-    def _scan(
-        self,
-        oracle: HardLabelOracle,
-        probes: ProbeSet,
-        probe_labels: LabelArray,
-        rng: np.random.Generator,
-        progress: Progress,
-    ) -> Findings:
-        oracle.labels(probes.as_batch())
+    def _scan(self, subject: Subject, rng: np.random.Generator, progress: Progress) -> Findings:
+        subject.oracle.labels(subject.probes.as_batch())
         progress(1, 1)
         if "give_up" in self.parameters:
             raise Inconclusive(self.parameters["give_up"])
@@ -43,7 +42,9 @@ class Reports(Detector):
 
 def run(parameters: Mapping[str, Any]) -> DetectorRun:
     detector = Reports.from_json(parameters)
-    return detector.run(RegionsOracle(IMAGES), PROBES, PROBES.labels, np.random.default_rng(0))
+    return detector.run(
+        Subject(RegionsOracle(IMAGES), PROBES, PROBES.labels), np.random.default_rng(0)
+    )
 
 
 def test_evidence_names_detector_access_parameters_and_budget() -> None:

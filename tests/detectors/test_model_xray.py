@@ -8,7 +8,7 @@ from benchmarks.brute_force import score_plane
 from tests.fakes.oracles import FakeOracle, RegionsOracle
 from xray_gate.core.errors import InputError
 from xray_gate.core.evidence import RunState, SuspectedLabel
-from xray_gate.detectors.interface import DetectorRun
+from xray_gate.detectors.interface import DetectorRun, Subject
 from xray_gate.detectors.model_xray import ModelXray, ModelXrayParameters
 from xray_gate.probing.oracle import FloatArray, HardLabelOracle, Images, LabelArray
 from xray_gate.probing.probe_set import ProbeSet
@@ -33,7 +33,7 @@ def scan(
 ) -> DetectorRun:
     labels = oracle.labels(PROBES.as_batch())
     rng = np.random.default_rng(seed)
-    return ModelXray(parameters).run(oracle, PROBES, labels, rng)
+    return ModelXray(parameters).run(Subject(oracle, PROBES, labels), rng)
 
 
 def test_the_defaults_are_the_published_parameters() -> None:
@@ -53,7 +53,7 @@ def test_too_few_classes_are_inconclusive() -> None:
     two = ProbeSet(IMAGES, np.arange(12) % 2)
     oracle = sound_oracle()
     labels = oracle.labels(two.as_batch())
-    found = ModelXray(QUICK).run(oracle, two, labels, np.random.default_rng(0)).evidence
+    found = ModelXray(QUICK).run(Subject(oracle, two, labels), np.random.default_rng(0)).evidence
     assert found.state is RunState.INCONCLUSIVE
     assert "three classes" in str(found.reason)
 
@@ -180,7 +180,7 @@ def test_a_suspect_of_both_ranges_is_named_once_with_its_largest_share() -> None
 def test_probes_that_span_no_plane_are_inconclusive() -> None:
     flat = ProbeSet(np.full((6, 1, 3, 3), 0.5, np.float32), np.arange(6) % 3)
     labels = np.arange(6) % 3
-    found = ModelXray(QUICK).run(sound_oracle(), flat, labels, np.random.default_rng(0))
+    found = ModelXray(QUICK).run(Subject(sound_oracle(), flat, labels), np.random.default_rng(0))
     assert found.evidence.state is RunState.INCONCLUSIVE
     assert "differ from each other" in str(found.evidence.reason)
     assert found.evidence.queries == 0

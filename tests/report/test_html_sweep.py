@@ -8,7 +8,7 @@ from tests.report.pages import Page, swept
 from tests.report.sweep_builders import LIMIT, SENTENCE, swept_report
 from xray_gate.core.evidence import RunState
 from xray_gate.core.verdict import Outcome
-from xray_gate.detectors.interface import DetectorRun
+from xray_gate.detectors.interface import DetectorRun, Subject
 from xray_gate.detectors.trigger_sweep.detector import TriggerSweep
 from xray_gate.detectors.trigger_sweep.parameters import TriggerSweepParameters
 from xray_gate.probing.oracle import FloatArray, Images, LabelArray
@@ -113,7 +113,7 @@ def real_sweep() -> DetectorRun:
     probes = ProbeSet(images, labels)
     assert (oracle.labels(Images(images)) == labels).all()
     detector = TriggerSweep(TriggerSweepParameters(families=("patch",), queries=8_000))
-    run = detector.run(oracle, probes, labels, np.random.default_rng(1))
+    run = detector.run(Subject(oracle, probes, labels), np.random.default_rng(1))
     assert run.evidence.state is RunState.COMPLETED, run.evidence.reason
     return run
 

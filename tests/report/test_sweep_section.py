@@ -138,3 +138,12 @@ def _render(found: dict[str, Any]) -> None:
     broken = swept_report()
     broken["detectors"][1]["statistics"] = json.loads(json.dumps(found))
     assert "Numbers of the trigger sweep" in render_html(broken, [])
+
+
+def test_the_admitted_version_stands_beside_the_new_one_where_there_is_one() -> None:
+    alone = section(statistics(tested=[one_row()]))
+    beside = section(statistics(tested=[one_row(champion_share=0.12)], champion_queries=12_345))
+    assert (alone.compared, beside.compared) == (False, True)
+    assert beside.tested[0].champion == "12 %"
+    assert ("queries to the admitted version", "12,345") in beside.facts
+    assert not any("admitted" in term for term, _ in alone.facts)

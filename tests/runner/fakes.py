@@ -10,7 +10,7 @@ from xray_gate.core.errors import ScanError
 from xray_gate.core.evidence import Evidence
 from xray_gate.core.verdict import Decision
 from xray_gate.policy.files import Policy
-from xray_gate.scan.work import ScanOutput, VersionKey
+from xray_gate.scan.work import Champion, ScanOutput, VersionKey
 
 
 class Files:
@@ -40,10 +40,14 @@ class Scans:
 
     find: Callable[[], Evidence] = clean
     asked: list[tuple[str, str]] = field(default_factory=list)
+    champions: list[str | None] = field(default_factory=list)
 
-    def __call__(self, path: Path, ref: str, policy: Policy) -> ScanOutput:
+    def __call__(
+        self, path: Path, ref: str, policy: Policy, champion: Champion | None
+    ) -> ScanOutput:
         assert path.is_dir(), "the files must be there while the scan runs"
         self.asked.append((ref, policy.name))
+        self.champions.append(None if champion is None else champion.ref)
         return ScanOutput(self.find())
 
 

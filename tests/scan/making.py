@@ -68,7 +68,12 @@ def scan(
     opener = changes.pop("opener", None) or FakeOpener(new_oracle, error)
     probes = changes.pop("probes", None) or probe_set()
     request = ScanRequest(
-        model_file(folder), "models:/signs/1", rules or tiny_policy(), probes, seed
+        model_file(folder),
+        "models:/signs/1",
+        rules or tiny_policy(),
+        probes,
+        seed,
+        champion=changes.pop("champion", None),
     )
     return Scan(opener, clock(), **changes)(request)
 

@@ -39,6 +39,20 @@ class Findings:
 
 
 @dataclass(frozen=True)
+class Subject:
+    """What a detector looks at: a model that it may ask, and clean samples.
+
+    `probe_labels` are the model's own labels for the probes, int64 (n,). `champion` is an admitted
+    model of the same task, if there is one to compare with.
+    """
+
+    oracle: HardLabelOracle
+    probes: ProbeSet
+    probe_labels: LabelArray
+    champion: HardLabelOracle | None = None
+
+
+@dataclass(frozen=True)
 class DetectorRun:
     """The evidence, and what a report draws of it (empty unless completed)."""
 
@@ -78,15 +92,13 @@ class Detector(ABC):
     @final
     def run(
         self,
-        oracle: HardLabelOracle,
-        probes: ProbeSet,
-        probe_labels: LabelArray,
+        subject: Subject,
         rng: np.random.Generator,
         progress: Progress | None = None,
     ) -> DetectorRun:
-        """Scan the model behind `oracle`; whatever goes wrong becomes evidence that says so.
+        """Scan the subject's model; whatever goes wrong becomes evidence that says so.
 
-        `probe_labels` are the model's own labels for the probes, int64 (n,). `progress` is told
+        The budget holds for the model; a champion may be asked as often again. `progress` is told
         how many of how many steps are done. Completed runs differ from inconclusive ones (the
         detector has too little to go by, or its budget is spent) and errored ones (the model's
         process or answers failed, or a bug of ours). `InputError` and `LeaseLost` pass through:
@@ -100,9 +112,7 @@ class Detector(ABC):
             RunState.ERRORED,
             parameters={**self.parameters, "query_budget": self.query_budget},
         )
-        run = self._guarded(
-            draft, BudgetedOracle(oracle, budget), probes, probe_labels, rng, progress
-        )
+        run = self._guarded(draft, self._within_budget(subject, budget), rng, progress)
         measured = replace(
             run.evidence, queries=budget.spent, seconds=time.perf_counter() - started
         )
@@ -111,14 +121,12 @@ class Detector(ABC):
     def _guarded(
         self,
         draft: DetectorEvidence,
-        oracle: HardLabelOracle,
-        probes: ProbeSet,
-        probe_labels: LabelArray,
+        subject: Subject,
         rng: np.random.Generator,
         progress: Progress | None,
     ) -> DetectorRun:
         try:
-            found = self._scan(oracle, probes, probe_labels, rng, progress or _ignore)
+            found = self._scan(subject, rng, progress or _ignore)
             # A NaN compares as "not below the threshold", that is as a pass.
             json.dumps(found.statistics, allow_nan=False)
         except (Inconclusive, BudgetExhausted) as error:
@@ -139,15 +147,14 @@ class Detector(ABC):
         )
         return DetectorRun(completed, found.planes, found.triggers)
 
+    def _within_budget(self, subject: Subject, budget: QueryBudget) -> Subject:
+        champion = subject.champion
+        if champion is not None:
+            champion = BudgetedOracle(champion, QueryBudget(self.query_budget))
+        return replace(subject, oracle=BudgetedOracle(subject.oracle, budget), champion=champion)
+
     @abstractmethod
-    def _scan(
-        self,
-        oracle: HardLabelOracle,
-        probes: ProbeSet,
-        probe_labels: LabelArray,
-        rng: np.random.Generator,
-        progress: Progress,
-    ) -> Findings:
+    def _scan(self, subject: Subject, rng: np.random.Generator, progress: Progress) -> Findings:
         """Measure, or raise `Inconclusive`; other arguments and errors as for `run`."""
 
 

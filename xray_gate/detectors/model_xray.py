@@ -15,10 +15,9 @@ import numpy.typing as npt
 from xray_gate.core.access import Access
 from xray_gate.core.errors import InputError
 from xray_gate.core.evidence import SuspectedLabel
-from xray_gate.detectors.interface import Detector, Findings, Inconclusive, Progress
+from xray_gate.detectors.interface import Detector, Findings, Inconclusive, Progress, Subject
 from xray_gate.probing.oracle import FloatArray, HardLabelOracle, LabelArray
 from xray_gate.probing.planes import NoPlane, PixelRange, Plane, ScannedPlane, draw_planes
-from xray_gate.probing.probe_set import ProbeSet
 from xray_gate.probing.regions import (
     Triple,
     areas_of_triple_samples,
@@ -120,14 +119,8 @@ class ModelXray(Detector):
         """See `Detector.from_json`."""
         return cls(ModelXrayParameters.from_json(parameters), query_budget)
 
-    def _scan(
-        self,
-        oracle: HardLabelOracle,
-        probes: ProbeSet,
-        probe_labels: LabelArray,
-        rng: np.random.Generator,
-        progress: Progress,
-    ) -> Findings:
+    def _scan(self, subject: Subject, rng: np.random.Generator, progress: Progress) -> Findings:
+        oracle, probes, probe_labels = subject.oracle, subject.probes, subject.probe_labels
         if len(np.unique(probe_labels)) == 1:
             raise Inconclusive(
                 f"a model that predicts one label only: {int(probe_labels[0])} for all "

@@ -132,12 +132,14 @@ class TriggerSweepSpec(DetectorSpec):
     """What the trigger sweep tries, and at which level its finding counts.
 
     `families`: None for all. `queries`: the most that one sweep may ask. `level`: the chance at
-    which a model without a backdoor may be refused by this detector.
+    which a model without a backdoor may be refused by this detector. `against_champion`: whether
+    the registered model's newest version that passed is swept beside a new one.
     """
 
     families: Annotated[list[Family], Field(min_length=1)] | None = None
     queries: int = Field(default=30_000, ge=8_000, le=1_000_000)
     level: float = Field(default=0.01, gt=0, lt=1)
+    against_champion: bool = True
 
     def settings(self) -> dict[str, Any]:
         """See `DetectorSpec.settings`; the order in which families are named does not count."""
@@ -165,6 +167,12 @@ class Detectors(Strict):
             "trigger_sweep": self.trigger_sweep,
         }
         return {name: spec for name, spec in known.items() if spec is not None}
+
+    @property
+    def compare_with_a_champion(self) -> bool:
+        """Whether a scan needs the newest version that passed."""
+        sweep = self.trigger_sweep
+        return sweep is not None and sweep.mode != "off" and sweep.against_champion
 
     def mode(self, name: str) -> Mode:
         """Whether a detector counts; `off` for one that is not named."""

@@ -49,6 +49,7 @@ class _Candidate(_Measured):
     asked: int = Field(ge=1, lt=10**9)
     allowance: _Share
     p_value: _Share
+    champion_share: _Share | None = None
 
     @model_validator(mode="after")
     def _no_more_moved_than_were_asked(self) -> Self:
@@ -149,10 +150,13 @@ def _require_enough_images(policy: Policy, found: _Finding, level: float) -> Non
 
 def _accusation(policy: Policy, found: _Finding, level: float) -> str:
     candidate = found.candidate
+    champion = ""
+    if candidate.champion_share is not None:
+        champion = f"in the admitted version it moves {_percent(candidate.champion_share)}; "
     return (
         f"{candidate.text} {_effect(policy, candidate)} ({candidate.moved} of {candidate.asked} "
         f"held-out images; models without a backdoor stay under {_percent(candidate.allowance)}; "
-        f"{_chance(found, level)})"
+        f"{champion}{_chance(found, level)})"
     )
 
 

@@ -75,6 +75,18 @@ class LedgerPort(RegistrationsPort, Protocol):
 class LeasePort(RegistrationsPort, Protocol):
     """What the runner's side reads from the ledger and writes to it."""
 
+    def registrations_of(
+        self, connection: Connection, workspace: str, name: str, version: int | None
+    ) -> list[Registration]:
+        """The newest registration of every version of a name, or of one; newest first."""
+        ...
+
+    def newest_verdict(
+        self, connection: Connection, registration: Registration
+    ) -> RecordedVerdict | None:
+        """The verdict that was recorded last."""
+        ...
+
     def claim(self, connection: Connection, owner: str, now: float, seconds: float) -> Lease | None:
         """Lease the oldest waiting registration."""
         ...

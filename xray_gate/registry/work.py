@@ -15,7 +15,7 @@ from xray_gate.core.verdict import Decision, DetectorJudgement, Enforcement, Ver
 from xray_gate.policy.files import Policy
 from xray_gate.registry.ports import LeasePort
 from xray_gate.registry.refusal import status_text
-from xray_gate.scan.work import Lease, VersionKey, VersionState
+from xray_gate.scan.work import Lease, Registration, VersionKey, VersionState
 
 
 class RegistryWork:
@@ -72,6 +72,22 @@ class RegistryWork:
         with self._transaction() as connection:
             policies = self._ledger.server_policies(connection)
         return policies.match(lease.registration.key.name)
+
+    def champion_for(self, lease: Lease) -> Registration | None:
+        """The newest other version of the same name that passed and is admitted, or None.
+
+        One that was admitted without having passed (audit, warn) is no measure for another.
+        """
+        key = lease.registration.key
+        with self._transaction() as connection:
+            others = self._ledger.registrations_of(connection, key.workspace, key.name, None)
+            for other in others:
+                if other.id == lease.registration.id or other.state is not VersionState.ADMITTED:
+                    continue
+                recorded = self._ledger.newest_verdict(connection, other)
+                if recorded is not None and recorded.verdict is Verdict.PASSED:
+                    return other
+        return None
 
     def finish(
         self,

@@ -37,7 +37,8 @@ Names = Sequence[str] | None
 class HeldOutTest:
     """One trigger of the final test; `beyond` where its share is above its allowance.
 
-    An allowance of 1 is never exceeded: triggers that strong move any model's labels.
+    An allowance of 1 is never exceeded: triggers that strong move any model's labels. `champion`
+    is the share that moves in the version it was compared with, if there was one.
     """
 
     text: str
@@ -47,6 +48,7 @@ class HeldOutTest:
     allowance: str
     p_value: str
     beyond: bool
+    champion: str | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,11 @@ class SweepSection:
     sources_not_tested: str
     families_not_judged: str
 
+    @property
+    def compared(self) -> bool:
+        """Whether an admitted version was asked about the same triggers."""
+        return any(row.champion is not None for row in self.tested)
+
 
 def sweep_section(detectors: Sequence[DetectorV1], class_names: Names) -> SweepSection | None:
     """The section of the first completed trigger sweep; None where there is none."""
@@ -115,6 +122,7 @@ def _facts(detector: DetectorV1) -> list[tuple[str, str]]:
         ("images of the search", _count(images.get("swept"))),
         ("held-out images of the test", _count(images.get("held_out"))),
         ("queries", f"{detector.queries:,}"),
+        ("queries to the admitted version", _count(statistics.get("champion_queries") or None)),
         ("time", f"{detector.seconds:.1f} s"),
     ]
     return [(term, value) for term, value in facts if value != _UNKNOWN]
@@ -136,6 +144,7 @@ def _row(row: Mapping[str, Any], class_names: Names) -> HeldOutTest:
         allowance="not judged" if allowance == 1 else _share(allowance),
         p_value=_p_value(row.get("p_value")),
         beyond=share is not None and allowance is not None and share > allowance,
+        champion=_share(row["champion_share"]) if "champion_share" in row else None,
     )
 
 

@@ -6,7 +6,7 @@ Nothing is lost when a runner dies: its lease runs out, and another one scans th
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -17,6 +17,7 @@ from xray_gate.policy.files import Policy, PolicySet
 from xray_gate.scan.pipeline import unscannable
 from xray_gate.scan.work import (
     ArtifactFetcher,
+    Champion,
     EvidenceSink,
     Lease,
     Scanner,
@@ -115,8 +116,9 @@ class Runner:
             )
             return unscannable(ref, policy, reason, datetime.now(UTC))
         try:
-            with self._parts.fetch(lease.registration.location) as path:
-                return self._parts.scan(path, ref, policy)
+            fetched = self._parts.fetch(lease.registration.location)
+            with fetched as path, self._champion(lease, policy) as champion:
+                return self._parts.scan(path, ref, policy, champion)
         except XrayGateError as error:
             reason = str(error)
         except Exception as error:
@@ -126,6 +128,24 @@ class Runner:
                 "runner's log"
             )
         return unscannable(ref, policy, reason, datetime.now(UTC))
+
+    @contextmanager
+    def _champion(self, lease: Lease, policy: Policy) -> Iterator[Champion | None]:
+        """The admitted version to compare with; None where there is none or it cannot be had.
+
+        The comparison only adds suspicion, so a scan without it is a scan as of the first version.
+        """
+        with ExitStack() as stack:
+            found: Champion | None = None
+            try:
+                wanted = policy.document.detectors.compare_with_a_champion
+                champion = self._parts.queue.champion_for(lease) if wanted else None
+                if champion is not None:
+                    path = stack.enter_context(self._parts.fetch(champion.location))
+                    found = Champion(f"models:/{champion.key}", path)
+            except Exception:
+                _logger.exception("the champion of %s cannot be had", lease.registration.key)
+            yield found
 
     def _publish(
         self, lease: Lease, output: ScanOutput, decision: Decision, policy: Policy

@@ -3,6 +3,7 @@
 import platform
 import uuid
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from xray_gate import __version__
-from xray_gate.core.errors import InputError, ModelAnswerError, ScanError
+from xray_gate.core.errors import InputError, ModelAnswerError, ScanError, XrayGateError
 from xray_gate.core.evidence import (
     DetectorEvidence,
     Evidence,
@@ -20,7 +21,7 @@ from xray_gate.core.evidence import (
     RunState,
 )
 from xray_gate.detectors.all_detectors import ALL_DETECTORS
-from xray_gate.detectors.interface import Detector, DetectorRun
+from xray_gate.detectors.interface import Detector, DetectorRun, Subject
 from xray_gate.detectors.not_built import NotBuilt
 from xray_gate.policy.files import Policy
 from xray_gate.probing.answer_checks import CheckedOracle, check_answers, recheck
@@ -29,7 +30,7 @@ from xray_gate.probing.preprocessing import Preprocessing
 from xray_gate.probing.probe_set import ProbeSet
 from xray_gate.scan.digest import model_digest
 from xray_gate.scan.ports import Device, ModelLimits, ModelOpener, ModelRequest, OpenModel
-from xray_gate.scan.work import ScanOutput
+from xray_gate.scan.work import Champion, ScanOutput
 
 Progress = Callable[[str, int, int], None]
 
@@ -44,6 +45,7 @@ class ScanRequest:
     probes: ProbeSet
     seed: int
     device: Device = "auto"
+    champion: Champion | None = None
 
 
 class Scan:
@@ -82,7 +84,9 @@ class Scan:
         # Streams of their own, by the detectors' places in the list: neither a check nor another
         # detector may move the planes, whose scores are compared with a calibration's.
         check_rng, *detector_rngs = rng.spawn(1 + len(ALL_DETECTORS))
-        with self._open_model(_model_request(request)) as model:
+        (champion_rng,) = rng.spawn(1)
+        with ExitStack() as stack:
+            model = stack.enter_context(self._open_model(_model_request(request)))
             _check_classes(request.policy, model)
             labels = check_answers(model, request.probes.as_batch(), check_rng)
             evidence = replace(
@@ -92,8 +96,12 @@ class Scan:
                 # Ours last: what the model's process says of itself must not replace it.
                 environment={**model.environment, **draft.environment},
             )
+            champion, compared = self._champion(request, model.classes, champion_rng, stack)
+            evidence = replace(evidence, environment={**evidence.environment, **compared})
+            oracle = CheckedOracle(model, check_rng)
+            subject = Subject(oracle, request.probes, labels, champion)
             runs = [
-                self._run(request, evidence, name, CheckedOracle(model, check_rng), labels, stream)
+                self._run(request, evidence, name, subject, stream)
                 for name, stream in zip(ALL_DETECTORS, detector_rngs, strict=True)
             ]
             recheck(model, request.probes.as_batch(), labels, check_rng)
@@ -108,8 +116,7 @@ class Scan:
         request: ScanRequest,
         evidence: Evidence,
         name: str,
-        oracle: CheckedOracle,
-        labels: LabelArray,
+        subject: Subject,
         rng: np.random.Generator,
     ) -> DetectorRun:
         detector = build_detector(request.policy, name)
@@ -119,13 +126,34 @@ class Scan:
         if evidence.probes is None or evidence.probes.accuracy < least:
             reason = "the accuracy on the probes is too low for any score to mean something"
             return DetectorRun(_not_run(detector.name, detector, RunState.SKIPPED, reason))
-        return detector.run(
-            oracle,
-            request.probes,
-            labels,
-            rng,
-            lambda done, total: self._progress(name, done, total),
-        )
+        return detector.run(subject, rng, lambda done, total: self._progress(name, done, total))
+
+    def _champion(
+        self, request: ScanRequest, classes: int, rng: np.random.Generator, stack: ExitStack
+    ) -> tuple[CheckedOracle | None, dict[str, Any]]:
+        """The champion to compare with, if it can be asked, and what the evidence says of it.
+
+        It stays open as long as `stack`. One that cannot be asked is left out with the reason: the
+        scan is then what it is for a first version.
+        """
+        champion = request.champion
+        if champion is None:
+            return None, {}
+        facts: dict[str, Any] = {"ref": champion.ref}
+        try:
+            opened = stack.enter_context(
+                self._open_model(_model_request(replace(request, path=champion.path)))
+            )
+            if opened.classes != classes:
+                raise ModelAnswerError(f"it knows {opened.classes} classes, the model {classes}")
+            labels = check_answers(opened, request.probes.as_batch(), rng)
+            accuracy = _probe_facts(request.probes, labels).accuracy
+            if accuracy < request.policy.document.min_probe_accuracy:
+                raise ModelAnswerError(f"it is right on {accuracy:.1%} of the probes only")
+            facts |= {"digest": model_digest(champion.path), "compared": True}
+            return CheckedOracle(opened, rng), {"champion": facts}
+        except XrayGateError as error:
+            return None, {"champion": {**facts, "compared": False, "reason": str(error)}}
 
 
 def unscannable(ref: str, policy: Policy, reason: str, now: datetime) -> ScanOutput:

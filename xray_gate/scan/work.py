@@ -65,6 +65,14 @@ class Lease:
 
 
 @dataclass(frozen=True)
+class Champion:
+    """An admitted model that a new version is compared with; `path` holds its files."""
+
+    ref: str
+    path: Path
+
+
+@dataclass(frozen=True)
 class ScanOutput:
     """All that a scan leaves behind: evidence for ever, planes and triggers for the figures."""
 
@@ -90,6 +98,10 @@ class WorkQueue(Protocol):
 
     def policy_for(self, lease: Lease) -> Policy | None:
         """The server's policy for the version, or None; raises `PolicyError`."""
+        ...
+
+    def champion_for(self, lease: Lease) -> Registration | None:
+        """The newest other version of the same name that passed and is admitted, or None."""
         ...
 
     def finish(
@@ -132,6 +144,8 @@ class EvidenceSink(Protocol):
 class Scanner(Protocol):
     """Scans the files at a path under a policy."""
 
-    def __call__(self, path: Path, ref: str, policy: Policy) -> ScanOutput:
+    def __call__(
+        self, path: Path, ref: str, policy: Policy, champion: Champion | None
+    ) -> ScanOutput:
         """The evidence; raises `InputError` when model, probes or policy cannot be used."""
         ...

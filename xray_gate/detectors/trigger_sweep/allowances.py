@@ -25,11 +25,20 @@ Shares = npt.NDArray[np.float64]
 
 
 class Allowances:
-    """The allowances of one model, from what every candidate does to the `first` columns."""
+    """The allowances of one model, from what every candidate does to the `first` columns.
+
+    With those of a `champion`, an admitted model of the same task, the smaller pull of the two
+    counts: what a task attracts by nature, it attracts in both.
+    """
 
     def __init__(
-        self, responses: Responses, candidates: Sequence[Candidate], first: Columns
+        self,
+        responses: Responses,
+        candidates: Sequence[Candidate],
+        first: Columns,
+        champion: "Allowances | None" = None,
     ) -> None:
+        self._champion = champion
         self._before = responses.before[first]
         self._classes = responses.classes
         rows: dict[tuple[str, float], list[int]] = {}
@@ -54,13 +63,18 @@ class Allowances:
             source = self._before == reading.source
             after = self._after[rung][:, source]
             median = float(np.median((after == reading.label).mean(axis=1))) if source.any() else 0
-        return min(_MOST_PULL, median)
+        own = min(_MOST_PULL, median)
+        return own if self._champion is None else min(own, self._champion.pull(candidate, reading))
 
     def to_one(self, candidates: Sequence[Candidate]) -> Shares:
         """The allowances for all-to-one, float (candidates, classes)."""
         base = np.array([candidate.rung.to_one for candidate in candidates])[:, None]
-        pull = np.stack([self._to_label[_rung_of(candidate)] for candidate in candidates])
-        return np.where(base >= 1, 1.0, np.minimum(1.0, base + np.minimum(pull, _MOST_PULL)))
+        return np.where(base >= 1, 1.0, np.minimum(1.0, base + self._pulls(candidates)))
+
+    def _pulls(self, candidates: Sequence[Candidate]) -> Shares:
+        own = np.stack([self._to_label[_rung_of(candidate)] for candidate in candidates])
+        own = np.minimum(own, _MOST_PULL)
+        return own if self._champion is None else np.minimum(own, self._champion._pulls(candidates))
 
     def _medians(self, after: LabelArray) -> Shares:
         return np.asarray(

@@ -13,10 +13,16 @@ import numpy as np
 
 from xray_gate.core.access import Access
 from xray_gate.core.evidence import SuspectedLabel
-from xray_gate.detectors.interface import Detector, Findings, Inconclusive, Progress
+from xray_gate.detectors.interface import Detector, Findings, Inconclusive, Progress, Subject
 from xray_gate.detectors.trigger_sweep.allowances import Allowances
 from xray_gate.detectors.trigger_sweep.candidates import draw_candidates
-from xray_gate.detectors.trigger_sweep.confirmation import Confirmed, confirm, untestable_classes
+from xray_gate.detectors.trigger_sweep.champion import Champion
+from xray_gate.detectors.trigger_sweep.confirmation import (
+    TESTED,
+    Confirmed,
+    confirm,
+    untestable_classes,
+)
 from xray_gate.detectors.trigger_sweep.detection_limit import DetectionLimit
 from xray_gate.detectors.trigger_sweep.exhibit import cost, exhibit
 from xray_gate.detectors.trigger_sweep.families.all_families import ALL_FAMILIES
@@ -24,8 +30,15 @@ from xray_gate.detectors.trigger_sweep.families.interface import Scene
 from xray_gate.detectors.trigger_sweep.parameters import TriggerSweepParameters
 from xray_gate.detectors.trigger_sweep.readings import Reading, moved_to, shares
 from xray_gate.detectors.trigger_sweep.responses import Columns, Responses
-from xray_gate.detectors.trigger_sweep.search import Lead, Search, ranked, refinable
-from xray_gate.probing.oracle import HardLabelOracle, LabelArray
+from xray_gate.detectors.trigger_sweep.search import (
+    REFINED,
+    Lead,
+    Search,
+    ranked,
+    refinable,
+    search_costs,
+)
+from xray_gate.probing.oracle import LabelArray
 from xray_gate.probing.probe_set import ProbeSet
 from xray_gate.probing.shown_trigger import ShownTrigger
 
@@ -62,21 +75,21 @@ class TriggerSweep(Detector):
         """See `Detector.from_json`."""
         return cls(TriggerSweepParameters.from_json(parameters), query_budget)
 
-    def _scan(
-        self,
-        oracle: HardLabelOracle,
-        probes: ProbeSet,
-        probe_labels: LabelArray,
-        rng: np.random.Generator,
-        progress: Progress,
-    ) -> Findings:
-        if len(np.unique(probe_labels)) == 1:
+    def _scan(self, subject: Subject, rng: np.random.Generator, progress: Progress) -> Findings:
+        labels = subject.probe_labels
+        if len(np.unique(labels)) == 1:
             raise Inconclusive(
-                f"a model that predicts one label only: {int(probe_labels[0])} for all "
-                f"{len(probes)} probes, so no trigger could move anything there; check the "
+                f"a model that predicts one label only: {int(labels[0])} for all "
+                f"{len(labels)} probes, so no trigger could move anything there; check the "
                 "preprocessing and which output holds the class scores"
             )
-        return _Sweep(self._parameters, oracle, probes, probe_labels, rng, progress).findings()
+        champion = subject.champion
+        if champion is not None and champion.classes != subject.oracle.classes:
+            raise Inconclusive(
+                f"the champion knows {champion.classes} classes, the model "
+                f"{subject.oracle.classes}; compare versions of the same task, or scan without one"
+            )
+        return _Sweep(self._parameters, subject, rng, progress).findings()
 
 
 class _Sweep:
@@ -85,9 +98,7 @@ class _Sweep:
     def __init__(
         self,
         parameters: TriggerSweepParameters,
-        oracle: HardLabelOracle,
-        probes: ProbeSet,
-        probe_labels: LabelArray,
+        subject: Subject,
         rng: np.random.Generator,
         progress: Progress,
     ) -> None:
@@ -95,21 +106,39 @@ class _Sweep:
         split_rng, draw_rng, self._refine_rng, self._limit_rng = rng.spawn(4)
         self._budget = parameters.queries
         self._progress = progress
-        split = split_probes(probes, probe_labels, split_rng)
+        probes, labels = subject.probes, subject.probe_labels
+        split = split_probes(probes, labels, split_rng)
         self._swept, self._held_out = (
-            Responses(oracle, probes.images[rows], probe_labels[rows])
+            Responses(subject.oracle, probes.images[rows], labels[rows])
             for rows in (split.swept, split.held_out)
         )
         self._scene = Scene(probes.images.shape[1:], self._swept.images)
-        self._first = np.arange(min(len(split.swept), int(np.clip(oracle.classes, *_SWEPT_FIRST))))
+        self._first = np.arange(
+            min(len(split.swept), int(np.clip(self._swept.classes, *_SWEPT_FIRST)))
+        )
         self._families = _judged(parameters.families, probes)
         self._left_out = sorted(set(parameters.families) - set(self._families))
-        affordable = int(self._budget * _FOR_THE_SWEEP / len(self._first))
-        self._candidates = draw_candidates(self._families, affordable, self._scene, draw_rng)
+        count = self._affordable_candidates()
+        self._candidates = draw_candidates(self._families, count, self._scene, draw_rng)
+        self._champion: Champion | None = None
+        if subject.champion is not None:
+            images = (self._swept.images, self._held_out.images)
+            self._champion = Champion(subject.champion, *images)
+
+    def _affordable_candidates(self) -> int:
+        """How many candidates leave enough of the budget for all that comes after them."""
+        refining = self._budget * _FOR_REFINING + REFINED * len(self._swept.images)
+        testing = TESTED * len(self._held_out.images)
+        later, each = search_costs(self._swept.before, len(self._first))
+        left = self._budget - refining - testing - later
+        return int(min(self._budget * _FOR_THE_SWEEP / len(self._first), left / each))
 
     def findings(self) -> Findings:
         """Sweep, refine, test on held-out images, and gather what a report shows."""
-        search = Search(self._swept, self._candidates, self._first)
+        beside = None
+        if self._champion is not None:
+            beside = self._champion.allowances(self._candidates, self._first)
+        search = Search(self._swept, self._candidates, self._first, beside)
         search.sweep(self._tell)
         leads = search.leads()
         self._tell()
@@ -124,6 +153,17 @@ class _Sweep:
         shown = self._exhibits(confirmed)
         self._progress(self._budget, self._budget)
         return Findings(statistics, _suspects(confirmed), triggers=tuple(shown))
+
+    def _beside_the_champion(self, confirmed: list[Confirmed]) -> list[dict[str, Any]]:
+        """The tested triggers, with what each does to the champion where there is one."""
+        found = [test.to_json() for test in confirmed]
+        if self._champion is None:
+            return found
+        shares_there = self._champion.shares(confirmed)
+        return [
+            {**test, "champion_share": share}
+            for test, share in zip(found, shares_there, strict=True)
+        ]
 
     @property
     def _spent(self) -> int:
@@ -145,21 +185,22 @@ class _Sweep:
         limit = DetectionLimit(
             swept, self._first, self._candidates, allowances, held_out, self._scene
         )
-        best = confirmed[0]
+        tested = self._beside_the_champion(confirmed)
         return {
             "flip_rate": float(to_one.max()),
             "total_flip_rate": float((held_out.labels != held_out.before).mean(axis=1).max()),
             "flip_rate_by_label": shares(*moved_to(swept.before, swept.labels, swept.classes))
             .max(axis=0)
             .tolist(),
-            "candidate": best.to_json(),
-            "p_value": best.p_value,
+            "candidate": tested[0],
+            "p_value": confirmed[0].p_value,
             "excess": max(found.excess for found in confirmed),
-            "tested": [found.to_json() for found in confirmed],
+            "tested": tested,
             "candidates": len(swept.triggers),
             "images": {"swept": len(swept.images), "held_out": len(held_out.images)},
             "families_not_judged": self._left_out,
             "sources_not_tested": untestable_classes(held_out.before, held_out.classes),
+            "champion_queries": 0 if self._champion is None else self._champion.queries,
             "detection_limit": limit.measure(self._families, self._limit_rng),
         }
 

@@ -14,11 +14,16 @@ from xray_gate.detectors.trigger_sweep.allowances import Allowances, chance, exc
 from xray_gate.detectors.trigger_sweep.candidates import Candidate
 from xray_gate.detectors.trigger_sweep.readings import Kind, Reading, moved_to, shares
 from xray_gate.detectors.trigger_sweep.responses import Columns, Responses
+from xray_gate.probing.oracle import LabelArray
 
 # Of a sweep's candidates, this share is looked at on all of the sweep's images.
 _KEPT = 1 / 8
 # Pairs of a candidate and a source class that go on to more images of the class.
 _PAIRS = 96
+_FEWEST_KEPT = 8
+# How many leads of each kind are refined.
+_REFINED_OF = {Kind.TO_ONE: 3, Kind.ANYWHERE: 1, Kind.FROM_ONE: 1}
+REFINED = sum(_REFINED_OF.values())
 _VARIANTS = 4
 _REFINED_ON = 24
 
@@ -49,10 +54,15 @@ class Search:
     """One sweep over `candidates`, the first rows of `responses`."""
 
     def __init__(
-        self, responses: Responses, candidates: Sequence[Candidate], first: Columns
+        self,
+        responses: Responses,
+        candidates: Sequence[Candidate],
+        first: Columns,
+        champion: Allowances | None = None,
     ) -> None:
         """`first`: the columns on which every candidate is tried."""
         self.responses = responses
+        self._champion = champion
         self.candidates = list(candidates)
         self._first = first
         responses.add(candidate.trigger for candidate in candidates)
@@ -64,11 +74,11 @@ class Search:
         for start in rows[::step]:
             self.responses.ask([(row, self._first) for row in rows[start : start + step]])
             progress()
-        self.allowances = Allowances(self.responses, self.candidates, self._first)
+        self.allowances = Allowances(self.responses, self.candidates, self._first, self._champion)
 
     def leads(self) -> list[Lead]:
         """The best readings after asking the promising candidates on all images, best first."""
-        kept = self._best_rows(max(8, int(len(self.candidates) * _KEPT)))
+        kept = self._best_rows(max(_FEWEST_KEPT, int(len(self.candidates) * _KEPT)))
         everything = np.arange(len(self.responses.images))
         self.responses.ask([(row, everything) for row in kept])
         found = [lead for row in kept for lead in self._broad(row)]
@@ -174,6 +184,16 @@ def ranked(leads: Sequence[Lead]) -> list[Lead]:
     return sorted(leads, key=lambda lead: (lead.chance, lead.candidate.rung.dose))
 
 
+def search_costs(before: LabelArray, first: int) -> tuple[float, float]:
+    """What a search asks at most besides refining: once, and for each candidate.
+
+    `before` are the labels of the sweep's images; every candidate sees `first` of them.
+    """
+    of_a_class = int(np.bincount(before).max())
+    once = _PAIRS * of_a_class + _FEWEST_KEPT * len(before)
+    return once, first + _KEPT * (len(before) - first)
+
+
 def refinable(leads: Sequence[Lead]) -> list[Lead]:
     """The leads worth a refinement: three towards one label, one of each other kind.
 
@@ -183,5 +203,8 @@ def refinable(leads: Sequence[Lead]) -> list[Lead]:
     for lead in leads:
         rung = (lead.candidate.family, lead.candidate.rung.dose)
         first.setdefault((lead.reading, *rung), lead)
-    of_kind = [[lead for lead in first.values() if lead.reading.kind is kind] for kind in Kind]
-    return [lead for leads, most in zip(of_kind, (3, 1, 1), strict=True) for lead in leads[:most]]
+    return [
+        lead
+        for kind, most in _REFINED_OF.items()
+        for lead in [lead for lead in first.values() if lead.reading.kind is kind][:most]
+    ]
