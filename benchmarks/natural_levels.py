@@ -74,11 +74,12 @@ def allowances(levels: Levels, flat: Collection[str]) -> dict[str, list[list[flo
         for rung in family.rungs:
             row = []
             for column, (margin, least) in enumerate(MARGINS.values()):
-                highest = max(
-                    (of_model[f"{name} {rung.dose:.4f}"][column] or 0.0)
+                counted = (
+                    of_model[f"{name} {rung.dose:.4f}"][column] or 0.0
                     for model, of_model in levels.items()
                     if family.for_flat_images or model not in flat
                 )
+                highest = max(counted, default=0.0)
                 allowed = max(least, math.ceil((highest + margin) * 20 - 1e-9) / 20)
                 row.append(1.0 if allowed > MOST else round(allowed, 2))
             rows.append([max(pair) for pair in zip(row, rows[-1], strict=True)] if rows else row)
