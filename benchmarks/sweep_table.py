@@ -4,8 +4,9 @@
 
 FOLDER holds models and a ``manifest.json`` as ``benchmarks.lab`` writes it, and a
 ``probes_DATASET.npz`` for each data set unless ``--probes`` names one for all. Results are kept as
-they come, so that an interrupted run goes on where it stopped. Attacks that were not learned (an
-attack success rate under 80 %) are scanned and listed, and left out of the rates.
+they come, so that an interrupted run goes on where it stopped. Attacks that were not learned
+(``failed_attack`` in the manifest; else an attack success rate under 80 %) are scanned and listed,
+and left out of the rates.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ def scan(path: Path, entry: Row, policy: Policy, probes: ProbeSet, seed: int) ->
         "source": entry.get("source"),
         "clean_accuracy": entry.get("clean_accuracy"),
         "attack_success_rate": entry.get("attack_success_rate"),
+        "failed_attack": entry.get("failed_attack"),
         "verdict": decision.verdict.value,
         "reason": detector.reason,
         "p_value": found.get("p_value"),
@@ -80,7 +82,10 @@ def names_the_target(row: Row) -> bool | None:
 
 def is_learned(row: Row) -> bool:
     """Clean, or attacked with success."""
-    return row["attack"] is None or (row["attack_success_rate"] or 0.0) >= LEARNED
+    if row["attack"] is None:
+        return True
+    failed = row["failed_attack"]
+    return not (row["attack_success_rate"] < LEARNED if failed is None else failed)
 
 
 def rate(hits: int, count: int) -> str:
@@ -111,10 +116,9 @@ def summary(rows: Sequence[Row]) -> list[str]:
             f"- AUROC, one score for all: {roc_auc_score(truth, list(map(score, used))):.3f}"
         )
     if rows:
-        lines.append(
-            f"- queries: {min(r['queries'] for r in rows):,} to {max(r['queries'] for r in rows):,}; "
-            f"seconds: {min(r['seconds'] for r in rows)} to {max(r['seconds'] for r in rows)}"
-        )
+        queries, seconds = ([row[name] for row in rows] for name in ("queries", "seconds"))
+        lines.append(f"- queries: {min(queries):,} to {max(queries):,}")
+        lines.append(f"- seconds: {min(seconds)} to {max(seconds)}")
     return lines
 
 

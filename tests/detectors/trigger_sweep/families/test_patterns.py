@@ -4,6 +4,7 @@ import pytest
 from xray_gate.detectors.trigger_sweep.families.patterns import (
     PATTERNS,
     near,
+    noise_image,
     pattern,
     smooth_field,
     unit_peak,
@@ -81,3 +82,14 @@ def test_a_field_near_another_is_closer_to_the_first() -> None:
         between = near(first, other)
         assert np.abs(between).max() == pytest.approx(1.0)
         assert ((between - first) ** 2).sum() < ((between - other) ** 2).sum()
+
+
+def test_noise_has_much_the_same_contrast_in_brightness_on_grey_images_as_on_coloured_ones() -> (
+    None
+):
+    rng = np.random.default_rng(0)
+    weights = np.array([0.299, 0.587, 0.114])[:, None, None]
+    coloured = (weights * noise_image((3, 64, 64), rng)).sum(axis=0)
+    grey = noise_image((1, 64, 64), rng)
+    assert grey.std() == pytest.approx(coloured.std(), rel=0.05)
+    assert 0 < grey.min() < grey.max() < 1

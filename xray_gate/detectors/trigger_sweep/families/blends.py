@@ -11,7 +11,7 @@ from xray_gate.detectors.trigger_sweep.families.interface import (
     TriggerFamily,
     rungs,
 )
-from xray_gate.detectors.trigger_sweep.families.patterns import near, smooth_field
+from xray_gate.detectors.trigger_sweep.families.patterns import near, noise_image, smooth_field
 from xray_gate.probing.oracle import FloatArray
 
 
@@ -38,7 +38,8 @@ class NoiseBlendTrigger(BlendTrigger):
     """A blend with noise, which can be redrawn in part."""
 
     def vary(self, rng: np.random.Generator) -> "NoiseBlendTrigger":
-        noise = rng.random(self.image.shape, dtype=np.float32)
+        channels, height, width = self.image.shape
+        noise = noise_image((channels, height, width), rng)
         redrawn = rng.random(self.image.shape) < 0.3
         return replace(self, image=np.where(redrawn, noise, self.image))
 
@@ -68,7 +69,7 @@ class NoiseBlend(TriggerFamily):
     )
 
     def draw(self, dose: float, scene: Scene, rng: np.random.Generator) -> NoiseBlendTrigger:
-        return NoiseBlendTrigger(dose, rng.random(scene.shape, dtype=np.float32), "a noise image")
+        return NoiseBlendTrigger(dose, noise_image(scene.shape, rng), "a noise image")
 
 
 class SmoothBlend(TriggerFamily):

@@ -27,6 +27,16 @@ def pattern(kind: str, shape: tuple[int, int, int], rng: np.random.Generator) ->
     return rng.integers(0, 2, size=shape).astype(np.float32)
 
 
+def noise_image(shape: tuple[int, int, int], rng: np.random.Generator) -> FloatArray:
+    """Uniform noise in [0, 1], float32 `shape` (channels, height, width).
+
+    In one channel it has two thirds of the contrast: three channels of their own average out to
+    about that in brightness, and a dose must mean the same on grey images.
+    """
+    noise = rng.random(shape, dtype=np.float32)
+    return noise if shape[0] > 1 else 0.5 + np.float32(2 / 3) * (noise - 0.5)
+
+
 def smooth_field(shape: tuple[int, int, int], cells: int, rng: np.random.Generator) -> FloatArray:
     """A random field, float32 `shape`, whose largest absolute value is 1.
 
