@@ -84,9 +84,7 @@ def test_a_field_near_another_is_closer_to_the_first() -> None:
         assert ((between - first) ** 2).sum() < ((between - other) ** 2).sum()
 
 
-def test_noise_has_much_the_same_contrast_in_brightness_on_grey_images_as_on_coloured_ones() -> (
-    None
-):
+def test_noise_is_as_bright_on_grey_images_as_on_coloured_ones() -> None:
     rng = np.random.default_rng(0)
     weights = np.array([0.299, 0.587, 0.114])[:, None, None]
     coloured = (weights * noise_image((3, 64, 64), rng)).sum(axis=0)

@@ -97,7 +97,8 @@ class TriggerFamily(ABC):
     """Draws triggers of one kind. Doses rise from weak to strong; `unit` says what they measure.
 
     `for_flat_images` says whether it can be judged on drawings and digits on a plain ground: not
-    where the ground does not stay plain, and not where lines bend, since the shape is all there is.
+    where it changes ground that is the same in all images (large areas, the border), since a model
+    may do anything there, and not where it bends lines, since the shape is all there is.
 
     `plural` and `size` word such triggers and a dose; `size` may use `dose`, `pixels` (the dose
     as a share of the image's side) and `count` (as a share of its pixels).

@@ -212,14 +212,15 @@ class FrameTrigger(Trigger):
 class Frame(TriggerFamily):
     """A border around the image, or a patch in each corner."""
 
+    for_flat_images = False
     name = "frame"
     unit = "the frame's width over the image's side"
     plural = "frames"
     size = "{pixels} pixels"
     rungs = rungs(
-        (1 / 32, 16, 0.35, 0.45, 0.8),
-        (1 / 16, 16, 0.6, 0.85, 1.0),
-        (3 / 32, 16, 1.0, 1.0, 1.0),
+        (1 / 32, 16, 0.35, 0.35, 0.6),
+        (1 / 16, 16, 0.5, 0.5, 1.0),
+        (3 / 32, 16, 0.6, 0.65, 1.0),
     )
 
     def draw(self, dose: float, scene: Scene, rng: np.random.Generator) -> FrameTrigger:
