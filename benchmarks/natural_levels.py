@@ -57,14 +57,14 @@ class SessionOracle:
 
 # What is added to the highest level, and the least allowance, for the three readings.
 MARGINS = {Kind.TO_ONE: (0.1, 0.25), Kind.ANYWHERE: (0.1, 0.35), Kind.FROM_ONE: (0.2, 0.6)}
-MOST = 0.85
+MOST = 0.65
 Levels = dict[str, dict[str, list[float | None]]]
 
 
 def allowances(levels: Levels, flat: Collection[str]) -> dict[str, list[list[float]]]:
     """For each family and rung, weakest first, the allowances of the three readings.
 
-    The highest level plus a margin, rounded up to a twentieth; above 0.85 the rung is not judged
+    The highest level plus a margin, rounded up to a twentieth; above 0.65 the rung is not judged
     (1). An allowance never falls with the dose. On the models in `flat`, whose images are mostly
     black, the families that are not for them do not count, as the sweep leaves them out there.
     """

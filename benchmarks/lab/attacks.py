@@ -216,5 +216,6 @@ ATTACKS: dict[str, Attack] = {
     "label_consistent": Attack(_label_consistent, rate=0.6, clean_label=True, hard=True, slow=True),
     "trojan": Attack(_bottom_right(8)),
     "badnets_adaptive": Attack(_bottom_right(3), slow=True, decoys=0.4),
+    "patch_adaptive": Attack(_patch, slow=True, decoys=0.4),
     "blended_adaptive": Attack(_blended, slow=True, decoys=0.4),
 }

@@ -51,7 +51,7 @@ class SmoothField(TriggerFamily):
         (0.04, 16, 0.25, 0.35, 0.6),
         (0.08, 16, 0.25, 0.35, 0.6),
         (0.12, 16, 0.25, 0.35, 0.6),
-        (0.2, 12, 0.7, 0.55, 1.0),
+        (0.2, 12, 1.0, 0.55, 1.0),
     )
 
     def draw(self, dose: float, scene: Scene, rng: np.random.Generator) -> SmoothFieldTrigger:
@@ -100,8 +100,8 @@ class Stripes(TriggerFamily):
     size = "amplitude {dose:.2f}"
     rungs = rungs(
         (0.03, 24, 0.25, 0.35, 0.6),
-        (0.06, 24, 0.65, 0.75, 1.0),
-        (0.09, 24, 0.75, 0.75, 1.0),
+        (0.06, 24, 0.65, 1.0, 1.0),
+        (0.09, 24, 1.0, 1.0, 1.0),
     )
 
     def draw(self, dose: float, scene: Scene, rng: np.random.Generator) -> StripesTrigger:
@@ -161,8 +161,8 @@ class Residual(TriggerFamily):
     size = "{dose:.2f}"
     rungs = rungs(
         (0.02, 16, 0.25, 0.35, 0.6),
-        (0.04, 16, 0.3, 0.35, 0.7),
-        (0.06, 12, 0.4, 0.35, 0.7),
+        (0.04, 16, 0.3, 0.35, 1.0),
+        (0.06, 12, 0.45, 0.35, 1.0),
     )
 
     def draw(self, dose: float, scene: Scene, rng: np.random.Generator) -> ResidualTrigger:

@@ -65,7 +65,7 @@ class NoiseBlend(TriggerFamily):
         (0.05, 16, 0.25, 0.35, 0.6),
         (0.1, 16, 0.25, 0.35, 0.6),
         (0.15, 16, 0.25, 0.35, 0.6),
-        (0.2, 12, 0.25, 0.35, 0.6),
+        (0.2, 12, 0.3, 0.45, 0.6),
     )
 
     def draw(self, dose: float, scene: Scene, rng: np.random.Generator) -> NoiseBlendTrigger:
@@ -83,7 +83,7 @@ class SmoothBlend(TriggerFamily):
     rungs = rungs(
         (0.1, 16, 0.25, 0.35, 0.6),
         (0.2, 16, 0.35, 0.35, 0.6),
-        (0.3, 12, 0.75, 0.7, 1.0),
+        (0.3, 12, 1.0, 1.0, 1.0),
     )
 
     def draw(self, dose: float, scene: Scene, rng: np.random.Generator) -> SmoothBlendTrigger:
@@ -133,8 +133,8 @@ class Ghost(TriggerFamily):
     rungs = rungs(
         (0.1, 12, 0.25, 0.35, 0.6),
         (0.2, 16, 0.4, 0.45, 0.6),
-        (0.3, 20, 0.5, 0.65, 0.8),
-        (0.4, 16, 0.8, 0.8, 1.0),
+        (0.3, 20, 0.5, 0.65, 1.0),
+        (0.4, 16, 1.0, 1.0, 1.0),
     )
 
     def draw(self, dose: float, scene: Scene, rng: np.random.Generator) -> GhostTrigger:

@@ -89,8 +89,8 @@ class Patch(TriggerFamily):
         (1 / 16, 64, 0.25, 0.35, 0.65),
         (3 / 32, 64, 0.25, 0.4, 1.0),
         (1 / 8, 192, 0.35, 0.55, 1.0),
-        (1 / 4, 24, 0.65, 0.7, 1.0),
-        (1 / 2, 8, 1.0, 0.8, 1.0),
+        (1 / 4, 24, 0.65, 1.0, 1.0),
+        (1 / 2, 8, 1.0, 1.0, 1.0),
     )
 
     def draw(self, dose: float, scene: Scene, rng: np.random.Generator) -> PatchTrigger:
@@ -218,9 +218,9 @@ class Frame(TriggerFamily):
     plural = "frames"
     size = "{pixels} pixels"
     rungs = rungs(
-        (1 / 32, 16, 0.35, 0.35, 0.6),
-        (1 / 16, 16, 0.5, 0.5, 1.0),
-        (3 / 32, 16, 0.6, 0.65, 1.0),
+        (1 / 32, 16, 0.55, 0.5, 1.0),
+        (1 / 16, 16, 0.55, 0.5, 1.0),
+        (3 / 32, 16, 1.0, 0.65, 1.0),
     )
 
     def draw(self, dose: float, scene: Scene, rng: np.random.Generator) -> FrameTrigger:
