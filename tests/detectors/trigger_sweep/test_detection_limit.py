@@ -149,7 +149,7 @@ def rates(found: dict[str, Any]) -> list[float]:
 
 @pytest.fixture(scope="module")
 def ideal() -> dict[str, Any]:
-    return limit(drawn(1500))
+    return limit(drawn(1200))
 
 
 def test_on_an_ideal_model_small_patches_and_noise_are_covered(ideal: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """What a sweep finds, and what it says of that."""
 
 import json
+from collections.abc import Iterator
 
 import pytest
 
@@ -9,6 +10,7 @@ from tests.detectors.trigger_sweep.running import LEVEL, completed, planted, swe
 from tests.fakes.backdoors import BackdooredOracle, noise_everywhere, white_in_the_corner
 from tests.fakes.oracles import RegionsOracle
 from xray_gate.core.evidence import SuspectedLabel
+from xray_gate.detectors.interface import DetectorRun
 from xray_gate.detectors.trigger_sweep import detection_limit
 from xray_gate.detectors.trigger_sweep.allowances import excess
 
@@ -86,11 +88,16 @@ def test_a_backdoor_among_a_hundred_classes_is_found() -> None:
     assert run.evidence.suspected_labels[0].label == 42
 
 
-@pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("classes", [4, 10])
-def test_a_sound_model_is_not_suspect(classes: int, seed: int) -> None:
-    centres, probes = world(classes, 100 // classes, seed=seed)
-    found = completed(sweep(RegionsOracle(centres), probes, seed))
+@pytest.mark.parametrize("seed", [0, 2, 4])
+@pytest.mark.parametrize(
+    ("side", "classes", "each", "queries"),
+    [(16, 4, 20, 8_000), (16, 10, 10, 9_000), (16, 10, 20, 20_000), (32, 10, 8, 8_000)],
+)
+def test_a_sound_model_is_not_suspect(
+    side: int, classes: int, each: int, queries: int, seed: int
+) -> None:
+    centres, probes = world(classes, each, (3, side, side), seed=seed)
+    found = completed(sweep(RegionsOracle(centres), probes, seed, queries))
     assert found["p_value"] > LEVEL
     assert all(tested["p_value"] > LEVEL for tested in found["tested"])
 
@@ -106,10 +113,17 @@ def test_images_of_any_form_are_swept(shape: Shape) -> None:
     assert found["p_value"] < LEVEL < clean["p_value"]
 
 
-def test_statistics_are_plain_json_with_shares_in_their_range() -> None:
+@pytest.fixture(scope="module")
+def backdoored() -> Iterator[DetectorRun]:
+    """A sweep of a model with a patch for label 3."""
     centres, probes = world(5, 20)
-    oracle = planted(centres)
-    found = completed(sweep(oracle, probes))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(detection_limit, "TRIALS", 2)
+        yield sweep(planted(centres), probes, queries=16_000)
+
+
+def test_statistics_are_plain_json_with_shares_in_their_range(backdoored: DetectorRun) -> None:
+    found = completed(backdoored)
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     by_label = found["flip_rate_by_label"]
     assert len(by_label) == 5
@@ -121,10 +135,8 @@ def test_statistics_are_plain_json_with_shares_in_their_range() -> None:
     assert found["excess"] == max(excess(t["share"], t["allowance"]) for t in found["tested"])
 
 
-def test_the_tested_triggers_come_with_the_smallest_p_first() -> None:
-    centres, probes = world(5, 20)
-    oracle = planted(centres)
-    found = completed(sweep(oracle, probes))
+def test_the_tested_triggers_come_with_the_smallest_p_first(backdoored: DetectorRun) -> None:
+    found = completed(backdoored)
     values = [tested["p_value"] for tested in found["tested"]]
     assert values == sorted(values)
     assert found["tested"][0] == found["candidate"]
@@ -149,13 +161,10 @@ def test_the_detection_limit_of_a_sound_model_comes_with_the_evidence(
     assert patches["text"].startswith("patches of 1x1 pixel")
 
 
-def test_what_was_found_is_shown_once_for_every_label() -> None:
-    centres, probes = world(5, 20)
-    oracle = planted(centres)
-    run = sweep(oracle, probes, queries=20_000)
-    assert 1 <= len(run.triggers) <= 3
-    best = run.triggers[0]
-    assert best.text == run.evidence.statistics["candidate"]["text"]
+def test_what_was_found_is_shown_once_for_every_label(backdoored: DetectorRun) -> None:
+    assert 1 <= len(backdoored.triggers) <= 3
+    best = backdoored.triggers[0]
+    assert best.text == completed(backdoored)["candidate"]["text"]
     assert (best.labels_after == 3).all()
     assert 3 not in best.labels_before
     assert best.dose_curve is not None
@@ -164,7 +173,7 @@ def test_what_was_found_is_shown_once_for_every_label() -> None:
 
 def test_of_a_sound_model_the_strongest_trigger_is_shown() -> None:
     centres, probes = world(5, 20)
-    run = sweep(RegionsOracle(centres), probes, queries=20_000)
+    run = sweep(RegionsOracle(centres), probes, queries=16_000)
     assert len(run.triggers) >= 1
     if run.evidence.statistics["excess"] <= 0:
         assert run.triggers[0].text == run.evidence.statistics["candidate"]["text"]

@@ -95,14 +95,11 @@ def test_a_trigger_for_one_class_leads_with_source_and_label() -> None:
 
 def test_a_class_that_moves_whatever_is_stamped_does_not_hide_another() -> None:
     everywhere = BackdooredOracle(
-        planted(from_one(2, 4), pixels=1),
-        lambda images: np.ones(len(images), np.bool_),
-        from_one(0, 1),
+        planted(from_one(2, 4)), lambda images: np.ones(len(images), np.bool_), from_one(0, 1)
     )
-    candidates = patches(250)
-    assert len(candidates) > 2 * 96
+    candidates = [*with_allowance(200, 0.3), Candidate("patch", RUNG, white_square(12, 12, 4))]
     found = [lead for lead in search(everywhere, candidates).leads() if lead.share == 1]
-    assert Reading(Kind.FROM_ONE, 4, 2) in [lead.reading for lead in found]
+    assert (200, Reading(Kind.FROM_ONE, 4, 2)) in [(lead.row, lead.reading) for lead in found]
 
 
 def test_leads_come_with_the_least_likely_first() -> None:

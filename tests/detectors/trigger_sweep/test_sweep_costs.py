@@ -36,7 +36,9 @@ def test_a_sweep_ends_within_its_budget(
 
 def test_a_seed_fixes_the_evidence() -> None:
     centres, probes = world(5, 20)
-    first, again, other = (sweep(planted(centres), probes, seed) for seed in (1, 1, 2))
+    first, again, other = (
+        sweep(planted(centres), probes, seed, queries=9_000) for seed in (1, 1, 2)
+    )
     assert untimed(first.evidence) == untimed(again.evidence)
     assert first.evidence.statistics != other.evidence.statistics
     assert len(first.triggers) == len(again.triggers) > 0
@@ -50,7 +52,7 @@ def test_more_budget_keeps_what_was_found(seed: int) -> None:
     centres, probes = world(5, 20, seed=seed)
     found = [
         completed(sweep(planted(centres), probes, seed, queries))
-        for queries in (9_000, 13_000, 22_000)
+        for queries in (9_000, 13_000, 18_000)
     ]
     for less, more in itertools.pairwise(found):
         assert more["candidates"] > less["candidates"]
