@@ -11,8 +11,8 @@ from xray_gate.detectors.trigger_sweep.families.interface import Rung
 from xray_gate.probing.oracle import FloatArray
 
 ALL = tuple(ALL_FAMILIES)
-SCENE = scene()
-IMAGE = smooth_images(1)
+SCENE = scene((3, 32, 32))
+IMAGE = smooth_images(1, (3, 32, 32))
 
 Streams = dict[tuple[str, Rung], list[FloatArray]]
 
@@ -86,3 +86,22 @@ def test_candidates_of_a_rung_differ_and_so_do_seeds() -> None:
         if len(stamps) > 3:
             assert any((stamp != stamps[0]).any() for stamp in stamps[1:])
     assert sum((one[0] != other[key][0]).any() for key, one in first.items()) > len(RUNGS) / 2
+
+
+@pytest.mark.parametrize(
+    ("side", "missing"),
+    [
+        (32, []),
+        (28, []),
+        (224, []),
+        (24, [(name, dose) for name in ("patch", "frame") for dose in (1 / 32, 1 / 16)]),
+        (16, [("patch", 1 / 32), ("patch", 3 / 32), ("frame", 1 / 32), ("frame", 3 / 32)]),
+    ],
+)
+def test_a_dose_that_whole_pixels_make_much_stronger_is_left_out(
+    side: int, missing: list[tuple[str, float]]
+) -> None:
+    drawn = draw_candidates(ALL, 200, scene((3, side, side)), np.random.default_rng(0))
+    tried = {(candidate.family, candidate.rung.dose) for candidate in drawn}
+    assert {(name, rung.dose) for name, rung in RUNGS} - tried == set(missing)
+    assert abs(len(drawn) - 200) < 20

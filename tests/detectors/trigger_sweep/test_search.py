@@ -88,7 +88,8 @@ def test_a_planted_rotation_of_the_labels_leads_as_all_to_all() -> None:
 
 
 def test_a_trigger_for_one_class_leads_with_source_and_label() -> None:
-    best = search(planted(from_one(2, 4), pixels=1), patches(250)).leads()[0]
+    candidates = [*with_allowance(200, 0.6), Candidate("patch", RUNG, white_square(12, 12, 4))]
+    best = search(planted(from_one(2, 4), pixels=1), candidates).leads()[0]
     assert best.reading == Reading(Kind.FROM_ONE, 4, 2)
     assert (best.moved, best.asked) == (8, 8)
 

@@ -1,12 +1,14 @@
 """The candidates of one sweep, drawn from the families in the proportions of their rungs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from xray_gate.detectors.trigger_sweep.families.all_families import ALL_FAMILIES
-from xray_gate.detectors.trigger_sweep.families.interface import Rung, Scene, Trigger
+from xray_gate.detectors.trigger_sweep.families.interface import Rung, Scene, Trigger, TriggerFamily
+
+_ROUNDED_UP = 1.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,19 +23,28 @@ class Candidate:
 def draw_candidates(
     families: Sequence[str], count: int, scene: Scene, rng: np.random.Generator
 ) -> list[Candidate]:
-    """About `count` candidates, at least one for every rung.
+    """About `count` candidates, at least one for every rung that the images are large enough for.
 
-    Every rung has a stream of its own: with a larger `count` the same candidates come back, and
-    more of them, and leaving out a family does not change the others.
+    A dose that whole pixels make much stronger has an allowance that is not its own, so its rung is
+    left out. Every rung has a stream of its own: with a larger `count` the same candidates come
+    back, and more of them, and leaving out a family does not change the others.
     """
     streams = dict(zip(ALL_FAMILIES, rng.spawn(len(ALL_FAMILIES)), strict=True))
-    total = sum(rung.weight for name in families for rung in ALL_FAMILIES[name].rungs)
-    drawn: list[Candidate] = []
-    for name in families:
-        family = ALL_FAMILIES[name]
-        for rung, stream in zip(family.rungs, streams[name].spawn(len(family.rungs)), strict=True):
-            drawn += (
-                Candidate(name, rung, family.draw(rung.dose, scene, stream))
-                for _ in range(max(1, round(count * rung.weight / total)))
-            )
-    return drawn
+    judged = [
+        (name, rung, stream)
+        for name in families
+        for rung, stream in _with_streams(ALL_FAMILIES[name], streams[name])
+        if ALL_FAMILIES[name].real_dose(rung.dose, scene) <= _ROUNDED_UP * rung.dose
+    ]
+    total = sum(rung.weight for _, rung, _ in judged)
+    return [
+        Candidate(name, rung, ALL_FAMILIES[name].draw(rung.dose, scene, stream))
+        for name, rung, stream in judged
+        for _ in range(max(1, round(count * rung.weight / total)))
+    ]
+
+
+def _with_streams(
+    family: TriggerFamily, rng: np.random.Generator
+) -> Iterator[tuple[Rung, np.random.Generator]]:
+    return zip(family.rungs, rng.spawn(len(family.rungs)), strict=True)

@@ -23,6 +23,8 @@ QUOTAS = {Kind.TO_ONE: 4, Kind.ANYWHERE: 2, Kind.FROM_ONE: 2}
 TESTED = sum(QUOTAS.values())
 # With fewer images of a class, even a trigger that moves all of them could not be told from luck.
 FEWEST_OF_A_CLASS = 8
+# If all of them move: 8 tests * 0.6 ** 14, with the least allowance, is the first under 0.01.
+ENOUGH_OF_A_CLASS = 14
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,9 +93,9 @@ def confirm(held_out: Responses, leads: Sequence[Lead]) -> list[Confirmed]:
 
 
 def untestable_classes(before: LabelArray, classes: int) -> list[int]:
-    """The labels that too few held-out images have for a source-specific test."""
+    """The labels that too few held-out images have for a source-specific finding at level 0.01."""
     count = np.bincount(before, minlength=classes)
-    return [label for label in range(classes) if count[label] < FEWEST_OF_A_CLASS]
+    return [label for label in range(classes) if count[label] < ENOUGH_OF_A_CLASS]
 
 
 def _test(held_out: Responses, row: int, lead: Lead) -> Confirmed:

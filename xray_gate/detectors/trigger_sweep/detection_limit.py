@@ -69,16 +69,22 @@ def energies(change: FloatArray) -> FloatArray:
     wavelets) into the cell's mean, the means of blocks a quarter of the cell's side, and the rest.
     Returns float32 (48,).
     """
-    cell = min(change.shape[1:]) // _CELLS
-    block = max(size for size in range(1, cell + 1) if cell % size == 0 and size * 4 <= cell + 3)
-    per_cell = cell // block
-    used = change[:, : cell * _CELLS, : cell * _CELLS]
-    blocks = used.reshape(len(used), _CELLS, per_cell, block, _CELLS, per_cell, block)
+    channels, height, width = change.shape
+    (rows, per_row, tall), (columns, per_column, wide) = _cut(height), _cut(width)
+    used = change[:, :rows, :columns]
+    blocks = used.reshape(channels, _CELLS, per_row, tall, _CELLS, per_column, wide)
     means = blocks.mean(axis=(3, 6), keepdims=True)
     coarse = means.mean(axis=(2, 5), keepdims=True)
     parts = [coarse, means - coarse, blocks - means]
     found = [np.sqrt(np.mean(part**2, axis=(0, 2, 3, 5, 6))).ravel() for part in parts]
     return np.concatenate(found).astype(np.float32)
+
+
+def _cut(length: int) -> tuple[int, int, int]:
+    """Pixels that four equal cells cover, blocks in a cell, pixels in a block."""
+    cell = length // _CELLS
+    block = max(size for size in range(1, cell + 1) if cell % size == 0 and size * 4 <= cell + 3)
+    return cell * _CELLS, cell // block, block
 
 
 class DetectionLimit:

@@ -52,6 +52,9 @@ _SATURATED = 1.5 / 255
 _SWEPT_FIRST = (16, 32)
 _MOST_HELD_OUT = 160
 _MOST_SHOWN = 3
+# A label is suspected, whatever the policy's level, from here on.
+_SUSPICIOUS = 0.05
+_SMALLEST_SIDE = 4
 # Parts of the budget; what is left pays for the promising, the test and the figures.
 _FOR_THE_SWEEP = 0.55
 _FOR_REFINING = 0.15
@@ -82,6 +85,11 @@ class TriggerSweep(Detector):
                 f"a model that predicts one label only: {int(labels[0])} for all "
                 f"{len(labels)} probes, so no trigger could move anything there; check the "
                 "preprocessing and which output holds the class scores"
+            )
+        if min(subject.probes.images.shape[2:]) < _SMALLEST_SIDE:
+            raise Inconclusive(
+                f"images of {subject.probes.images.shape[2]}x{subject.probes.images.shape[3]} are "
+                f"too small for a trigger; the sweep needs {_SMALLEST_SIDE} pixels a side"
             )
         champion = subject.champion
         if champion is not None and champion.classes != subject.oracle.classes:
@@ -258,7 +266,7 @@ def _without_repeats(leads: list[Lead]) -> list[Lead]:
 
 
 def _worth_showing(confirmed: list[Confirmed], to_one: set[int]) -> list[Confirmed]:
-    """The strongest of each label, above its allowance; else the strongest there is.
+    """The strongest of each label that chance hardly explains; else the strongest there is.
 
     An all-to-all reading is left out when its trigger (a row in `to_one`) moves most images to one
     label: the all-to-one reading of that label shows the same.
@@ -266,16 +274,16 @@ def _worth_showing(confirmed: list[Confirmed], to_one: set[int]) -> list[Confirm
     first: dict[int | None, Confirmed] = {}
     for found in confirmed:
         label = found.lead.reading.label
-        if found.excess > 0 and not (label is None and found.row in to_one):
+        if found.p_value <= _SUSPICIOUS and not (label is None and found.row in to_one):
             first.setdefault(label, found)
     return list(first.values())[:_MOST_SHOWN] or confirmed[:1]
 
 
 def _suspects(confirmed: list[Confirmed]) -> tuple[SuspectedLabel, ...]:
-    """The labels of the readings above their allowance, smallest p first."""
+    """The labels of the readings that chance hardly explains, smallest p first."""
     best: dict[int, float] = {}
     for found in confirmed:
         label = found.lead.reading.label
-        if label is not None and found.excess > 0:
+        if label is not None and found.p_value <= _SUSPICIOUS:
             best.setdefault(label, found.share)
     return tuple(SuspectedLabel(label, share) for label, share in best.items())

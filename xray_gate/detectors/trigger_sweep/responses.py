@@ -40,10 +40,6 @@ class Responses:
         self.labels = np.concatenate([self.labels, blank])
         return list(range(first, len(self.triggers)))
 
-    def missing(self, wanted: Iterable[tuple[int, Columns]]) -> int:
-        """How many queries `ask` would make."""
-        return sum(int((self.labels[row, columns] == UNASKED).sum()) for row, columns in wanted)
-
     def ask(self, wanted: Sequence[tuple[int, Columns]]) -> None:
         """Fill in the labels for pairs of a row and its columns, where they are not known yet."""
         batch: list[FloatArray] = []

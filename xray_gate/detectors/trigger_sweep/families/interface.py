@@ -111,6 +111,10 @@ class TriggerFamily(ABC):
     size: ClassVar[str]
     rungs: ClassVar[tuple[Rung, ...]]
 
+    def real_dose(self, dose: float, scene: Scene) -> float:
+        """What `dose` becomes on images of this size: small ones have few whole pixels."""
+        return dose
+
     @abstractmethod
     def draw(self, dose: float, scene: Scene, rng: np.random.Generator) -> Trigger:
         """One trigger at `dose`; the same state of `rng` gives the same trigger."""

@@ -93,6 +93,9 @@ class Patch(TriggerFamily):
         (1 / 2, 8, 1.0, 1.0, 1.0),
     )
 
+    def real_dose(self, dose: float, scene: Scene) -> float:
+        return scene.pixels(dose) / scene.side
+
     def draw(self, dose: float, scene: Scene, rng: np.random.Generator) -> PatchTrigger:
         channels, height, width = scene.shape
         side = scene.pixels(dose)
@@ -165,6 +168,10 @@ class Pixels(TriggerFamily):
         (32 / 1024, 16, 0.45, 0.45, 1.0),
     )
 
+    def real_dose(self, dose: float, scene: Scene) -> float:
+        pixels = scene.shape[1] * scene.shape[2]
+        return max(1, round(dose * pixels)) / pixels
+
     def draw(self, dose: float, scene: Scene, rng: np.random.Generator) -> PixelsTrigger:
         channels, height, width = scene.shape
         most = max(1, round(self.rungs[-1].dose * height * width))
@@ -222,6 +229,9 @@ class Frame(TriggerFamily):
         (1 / 16, 16, 0.55, 0.5, 1.0),
         (3 / 32, 16, 1.0, 0.65, 1.0),
     )
+
+    def real_dose(self, dose: float, scene: Scene) -> float:
+        return scene.pixels(dose) / scene.side
 
     def draw(self, dose: float, scene: Scene, rng: np.random.Generator) -> FrameTrigger:
         kind = pick(PATTERNS, rng)
