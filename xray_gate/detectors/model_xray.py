@@ -16,6 +16,7 @@ from xray_gate.core.access import Access
 from xray_gate.core.errors import InputError
 from xray_gate.core.evidence import SuspectedLabel
 from xray_gate.detectors.interface import Detector, Findings, Inconclusive, Progress, Subject
+from xray_gate.detectors.json_parameters import with_names
 from xray_gate.probing.oracle import FloatArray, HardLabelOracle, LabelArray
 from xray_gate.probing.planes import NoPlane, PixelRange, Plane, ScannedPlane, draw_planes
 from xray_gate.probing.regions import (
@@ -78,18 +79,7 @@ class ModelXrayParameters:
         Raises `InputError` for a parameter that is unknown or out of range.
         """
         known = [item.name for item in fields(cls)]
-        unknown = sorted(set(data) - set(known))
-        if unknown:
-            raise InputError(
-                f"model_xray: no parameter {unknown[0]!r}; use one of {', '.join(known)}"
-            )
-        values = dict(data)
-        ranges = values.get("pixel_ranges", ())
-        if not isinstance(ranges, list | tuple) or not all(isinstance(r, str) for r in ranges):
-            raise InputError(f"model_xray: pixel_ranges is {ranges!r}; give a list of names")
-        if "pixel_ranges" in values:
-            values["pixel_ranges"] = tuple(ranges)
-        return cls(**values)
+        return cls(**with_names("model_xray", known, data, "pixel_ranges"))
 
 
 class ModelXray(Detector):

@@ -25,7 +25,7 @@ _RANGES = {
 # Mappings with more entries are distributions over labels, not scores to read one by one.
 _MOST_PARTS = 4
 # Numbers of a sweep that say how it was made, not what it found.
-_NO_SCORES = frozenset({"candidate", "candidates", "images", "detection_limit"})
+_NO_SCORES = frozenset({"candidate", "candidates", "images", "detection_limit", "champion_queries"})
 # Which of the tested triggers a flip rate is the best of.
 _READINGS = {"flip_rate": "all-to-one", "total_flip_rate": "all-to-all"}
 

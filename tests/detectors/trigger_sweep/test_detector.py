@@ -177,3 +177,15 @@ def test_of_a_sound_model_the_strongest_trigger_is_shown() -> None:
     assert len(run.triggers) >= 1
     if run.evidence.statistics["excess"] <= 0:
         assert run.triggers[0].text == run.evidence.statistics["candidate"]["text"]
+
+
+def test_the_weakest_dose_that_takes_a_label_over_is_told() -> None:
+    centres, probes = world(5, 20)
+    found = completed(sweep(planted(centres, 3), probes))
+    (curve, *_) = found["dose_curves"]
+    assert curve["doses"] == sorted(curve["doses"])
+    assert len(curve["shares"]["3"]) == len(curve["doses"])
+    weakest = curve["weakest_dose"]["3"]
+    assert weakest in curve["doses"]
+    before = curve["shares"]["3"][: curve["doses"].index(weakest)]
+    assert all(share <= 0.5 for share in before)

@@ -61,7 +61,18 @@ _FOR_REFINING = 0.15
 
 
 class TriggerSweep(Detector):
-    """Looks for a weak trigger that moves most images."""
+    """Looks for a weak trigger that moves most images.
+
+    Statistics: `p_value`, the smallest of the `tested` leads, corrected for how many were tested
+    (`confirmation`); `candidate`, the lead it belongs to; `flip_rate` and `total_flip_rate`, the
+    best shares in [0, 1] of the held-out images that a tested trigger moves to one label, and
+    anywhere; `flip_rate_by_label`, the best share of the sweep's images that any candidate moves to
+    each label; `excess`, the largest distance above an allowance (`allowances.excess`);
+    `dose_curves` of the triggers that a report shows; `detection_limit`; and what could not be
+    judged: `families_not_judged`, `sources_not_tested`.
+
+    A label is suspected where a lead towards it has a p-value of at most 0.05.
+    """
 
     name = "trigger_sweep"
     access = Access.HARD_LABEL
@@ -158,9 +169,10 @@ class _Sweep:
             self._tell()
         confirmed = confirm(self._held_out, _without_repeats(ranked([*refined, *leads])))
         statistics = self._statistics(confirmed, search.allowances)
-        shown = self._exhibits(confirmed)
+        shown = tuple(self._exhibits(confirmed))
+        statistics["dose_curves"] = [_curve_json(trigger) for trigger in shown]
         self._progress(self._budget, self._budget)
-        return Findings(statistics, _suspects(confirmed), triggers=tuple(shown))
+        return Findings(statistics, _suspects(confirmed), triggers=shown)
 
     def _beside_the_champion(self, confirmed: list[Confirmed]) -> list[dict[str, Any]]:
         """The tested triggers, with what each does to the champion where there is one."""
@@ -263,6 +275,25 @@ def _without_repeats(leads: list[Lead]) -> list[Lead]:
     for lead in leads:
         first.setdefault((lead.row, lead.reading), lead)
     return list(first.values())
+
+
+def _curve_json(shown: ShownTrigger) -> dict[str, Any]:
+    """A dose curve as JSON values, with the weakest dose at which each label has most images."""
+    curve = shown.dose_curve
+    if curve is None:
+        return {"text": shown.text}
+    taken = {
+        str(label): next((d for d, s in zip(curve.doses, drawn, strict=True) if s > 0.5), None)
+        for label, drawn in curve.shares.items()
+    }
+    shares_by_label = {str(label): list(drawn) for label, drawn in curve.shares.items()}
+    return {
+        "text": shown.text,
+        "unit": curve.unit,
+        "doses": list(curve.doses),
+        "shares": shares_by_label,
+        "weakest_dose": taken,
+    }
 
 
 def _worth_showing(confirmed: list[Confirmed], to_one: set[int]) -> list[Confirmed]:

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
 from xray_gate.core.errors import InputError
+from xray_gate.detectors.json_parameters import with_names
 from xray_gate.detectors.trigger_sweep.families.all_families import ALL_FAMILIES
 
 
@@ -44,15 +45,4 @@ class TriggerSweepParameters:
         Raises `InputError` for a parameter that is unknown or out of range.
         """
         known = [item.name for item in fields(cls)]
-        unknown = sorted(set(data) - set(known))
-        if unknown:
-            raise InputError(
-                f"trigger_sweep: no parameter {unknown[0]!r}; use one of {', '.join(known)}"
-            )
-        values = dict(data)
-        if "families" in values:
-            names = values["families"]
-            if not isinstance(names, list | tuple) or not all(isinstance(n, str) for n in names):
-                raise InputError(f"trigger_sweep: families is {names!r}; give a list of names")
-            values["families"] = tuple(names)
-        return cls(**values)
+        return cls(**with_names("trigger_sweep", known, data, "families"))
