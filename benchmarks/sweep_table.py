@@ -77,7 +77,7 @@ def names_the_target(row: Row) -> bool | None:
     """Whether the reported label is the target; None where there is no single one."""
     if row["target"] is None or row["candidate"] is None:
         return None
-    return bool(row["candidate"]["reading"]["label"] == row["target"])
+    return bool(row["candidate"]["towards"] == row["target"])
 
 
 def is_learned(row: Row) -> bool:
@@ -130,8 +130,8 @@ def table(rows: Sequence[Row]) -> list[str]:
     )  # fmt: skip
     lines = ["| " + " | ".join(headings) + " |", "|" + "---|" * len(headings)]
     for row in sorted(rows, key=lambda row: (row["attack"] or "", row["file"])):
-        found = row["candidate"] or {"text": row["reason"], "share": math.nan, "reading": {}}
-        label = found["reading"].get("label")
+        found = row["candidate"] or {"text": row["reason"], "share": math.nan, "towards": None}
+        label = found["towards"]
         asr = row["attack_success_rate"]
         cells = (
             row["file"].removesuffix(".onnx"),

@@ -17,7 +17,7 @@ def row(file: str, attack: str | None = None, p: float | None = 1.0, **changes: 
         "reason": None,
         "p_value": p,
         "excess": 0.0,
-        "candidate": {"text": "a patch", "share": 0.9, "reading": {"label": 3}},
+        "candidate": {"text": "a patch", "share": 0.9, "towards": 3},
         "queries": 20_000,
         "seconds": 5.0,
         **changes,

@@ -65,6 +65,15 @@ FAILURES = {
         "(24 of 25 held-out images; models without a backdoor stay under 42 %; p = 0.0096, "
         "level 0.01)",
     ),
+    "all-to-all, most to one label": (
+        {
+            **candidate("all-to-all", None, moved=24, asked=25, allowance=0.42, p_value=0.0096),
+            "towards": 5,
+        },
+        "a 4x4 checkerboard patch at the bottom right changes the label of 96 % of the images, "
+        "most of them to label 5 (dog) (24 of 25 held-out images; models without a backdoor stay "
+        "under 42 %; p = 0.0096, level 0.01)",
+    ),
     "source-specific": (
         candidate("source-specific", 7, 4, moved=19, asked=20, p_value=3.14e-4),
         "a 4x4 checkerboard patch at the bottom right sends 95 % of the images of class 4 (deer) "

@@ -50,6 +50,7 @@ class _Candidate(_Measured):
     allowance: _Share
     p_value: _Share
     champion_share: _Share | None = None
+    towards: _Label | None = None
 
     @model_validator(mode="after")
     def _no_more_moved_than_were_asked(self) -> Self:
@@ -163,7 +164,10 @@ def _accusation(policy: Policy, found: _Finding, level: float) -> str:
 def _effect(policy: Policy, candidate: _Candidate) -> str:
     reading, share = candidate.reading, _percent(candidate.share)
     if reading.label is None:
-        return f"changes the label of {share} of the images"
+        most = ""
+        if candidate.towards is not None:
+            most = f", most of them to label {label_text(policy, candidate.towards)}"
+        return f"changes the label of {share} of the images{most}"
     source = ""
     if reading.source is not None:
         source = f" of class {label_text(policy, reading.source)}"

@@ -134,6 +134,7 @@ def test_a_finding_is_told_as_json() -> None:
         "dose": 0.25,
         "text": found.lead.candidate.trigger.text,
         "reading": {"kind": "all-to-one", "label": 1, "source": None},
+        "towards": 1,
         "moved": 30,
         "asked": 30,
         "share": 1.0,
@@ -186,3 +187,10 @@ def test_p_values_are_valid_after_any_search_on_other_images() -> None:
     smallest = np.array([searched(seed).p_value for seed in range(80)])
     for level in (0.01, 0.05, 0.2):
         assert (smallest <= level).sum() <= at_most(level, len(smallest))
+
+
+def test_a_trigger_that_moves_most_images_to_one_label_is_towards_it() -> None:
+    to_one = MovingOracle(CLASSES, before=0, label=1, share=0.9)
+    found = confirm(held_out(to_one), leads(ANYWHERE))
+    assert {lead.towards for lead in found} == {1}
+    assert confirm(held_out(MovingOracle(CLASSES, 0, 1, 0.0)), leads(ANYWHERE))[0].towards is None

@@ -31,6 +31,7 @@ ENOUGH_OF_A_CLASS = 14
 class Confirmed:
     """A lead on held-out images: `moved` of `asked` went as its reading says.
 
+    `towards` is the label of the reading, or the one that most of the moved images got, if any.
     `p_value`: the chance of as many or more if the share were the rung's allowance, times the
     number of leads tested, at most 1.
     """
@@ -39,6 +40,7 @@ class Confirmed:
     row: int
     moved: int
     asked: int
+    towards: int | None
     p_value: float
 
     @property
@@ -63,6 +65,7 @@ class Confirmed:
             "dose": self.lead.candidate.rung.dose,
             "text": self.lead.candidate.trigger.text,
             "reading": self.lead.reading.to_json(),
+            "towards": self.towards,
             "moved": self.moved,
             "asked": self.asked,
             "share": self.share,
@@ -101,4 +104,16 @@ def untestable_classes(before: LabelArray, classes: int) -> list[int]:
 def _test(held_out: Responses, row: int, lead: Lead) -> Confirmed:
     moved, asked = lead.reading.count(held_out.before, held_out.labels[row])
     alone = chance(moved, asked, lead.allowance)
-    return Confirmed(lead, row, moved, asked, min(1.0, TESTED * alone))
+    towards = lead.reading.label
+    if towards is None:
+        towards = _main_label(held_out.before, held_out.labels[row])
+    return Confirmed(lead, row, moved, asked, towards, min(1.0, TESTED * alone))
+
+
+def _main_label(before: LabelArray, after: LabelArray) -> int | None:
+    """The label that more than half of the moved images got."""
+    moved = after[after != before]
+    if not len(moved):
+        return None
+    label = int(np.bincount(moved).argmax())
+    return label if (moved == label).sum() > len(moved) / 2 else None

@@ -193,9 +193,7 @@ class _Sweep:
         self._progress(self._spent, self._budget)
 
     def _exhibits(self, confirmed: list[Confirmed]) -> Iterator[ShownTrigger]:
-        moved, _ = moved_to(self._held_out.before, self._held_out.labels, self._held_out.classes)
-        mostly = moved.max(axis=1) > moved.sum(axis=1) / 2
-        for found in _worth_showing(confirmed, set(np.flatnonzero(mostly).tolist())):
+        for found in _worth_showing(confirmed):
             if self._spent + cost(found) <= self._budget:
                 yield exhibit(TriggerSweep.name, found, self._held_out)
 
@@ -296,25 +294,19 @@ def _curve_json(shown: ShownTrigger) -> dict[str, Any]:
     }
 
 
-def _worth_showing(confirmed: list[Confirmed], to_one: set[int]) -> list[Confirmed]:
-    """The strongest of each label that chance hardly explains; else the strongest there is.
-
-    An all-to-all reading is left out when its trigger (a row in `to_one`) moves most images to one
-    label: the all-to-one reading of that label shows the same.
-    """
+def _worth_showing(confirmed: list[Confirmed]) -> list[Confirmed]:
+    """The strongest towards each label that chance hardly explains; else the strongest there is."""
     first: dict[int | None, Confirmed] = {}
     for found in confirmed:
-        label = found.lead.reading.label
-        if found.p_value <= _SUSPICIOUS and not (label is None and found.row in to_one):
-            first.setdefault(label, found)
+        if found.p_value <= _SUSPICIOUS:
+            first.setdefault(found.towards, found)
     return list(first.values())[:_MOST_SHOWN] or confirmed[:1]
 
 
 def _suspects(confirmed: list[Confirmed]) -> tuple[SuspectedLabel, ...]:
-    """The labels of the readings that chance hardly explains, smallest p first."""
+    """The labels of the leads that chance hardly explains, smallest p first."""
     best: dict[int, float] = {}
     for found in confirmed:
-        label = found.lead.reading.label
-        if label is not None and found.p_value <= _SUSPICIOUS:
-            best.setdefault(label, found.share)
+        if found.towards is not None and found.p_value <= _SUSPICIOUS:
+            best.setdefault(found.towards, found.share)
     return tuple(SuspectedLabel(label, share) for label, share in best.items())
