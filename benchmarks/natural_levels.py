@@ -154,9 +154,8 @@ def _beyond_the_pull(search: Search, held_out: Responses, lead: Lead) -> float:
     """The held-out share less the model's own pull, which the sweep takes off as well."""
     (row,) = held_out.add([lead.candidate.trigger])
     held_out.ask([(row, np.arange(len(held_out.images)))])
-    moved, asked = lead.reading.count(held_out.before, held_out.labels[row])
     pull = search.allowances.pull(lead.candidate, lead.reading)
-    return round(max(0.0, moved / max(1, asked) - pull), 3)
+    return round(max(0.0, lead.reading.share(held_out.before, held_out.labels[row]) - pull), 3)
 
 
 def main(argv: list[str] | None = None) -> int:

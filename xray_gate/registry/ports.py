@@ -19,6 +19,12 @@ class RegistrationsPort(Protocol):
         """The newest registration of a version."""
         ...
 
+    def newest_verdict(
+        self, connection: Connection, registration: Registration
+    ) -> RecordedVerdict | None:
+        """The verdict that was recorded last."""
+        ...
+
     def set_state(
         self, connection: Connection, registration_id: int, state: VersionState, scan_id: str | None
     ) -> None:
@@ -53,12 +59,6 @@ class LedgerPort(RegistrationsPort, Protocol):
         """Follow a registered model's new name."""
         ...
 
-    def newest_verdict(
-        self, connection: Connection, registration: Registration
-    ) -> RecordedVerdict | None:
-        """The verdict that was recorded last."""
-        ...
-
     def evidence_of(self, connection: Connection, registration: Registration) -> Evidence | None:
         """What the registration's state rests on."""
         ...
@@ -79,12 +79,6 @@ class LeasePort(RegistrationsPort, Protocol):
         self, connection: Connection, workspace: str, name: str, version: int | None
     ) -> list[Registration]:
         """The newest registration of every version of a name, or of one; newest first."""
-        ...
-
-    def newest_verdict(
-        self, connection: Connection, registration: Registration
-    ) -> RecordedVerdict | None:
-        """The verdict that was recorded last."""
         ...
 
     def claim(self, connection: Connection, owner: str, now: float, seconds: float) -> Lease | None:

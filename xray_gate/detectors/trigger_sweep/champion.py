@@ -41,8 +41,7 @@ class Champion:
         rows = self._held_out.add(found.lead.candidate.trigger for found in confirmed)
         everything = np.arange(len(self._held_out.images))
         self._held_out.ask([(row, everything) for row in rows])
-        counts = [
-            found.lead.reading.count(self._held_out.before, self._held_out.labels[row])
+        return [
+            found.lead.reading.share(self._held_out.before, self._held_out.labels[row])
             for found, row in zip(confirmed, rows, strict=True)
         ]
-        return [moved / max(1, asked) for moved, asked in counts]

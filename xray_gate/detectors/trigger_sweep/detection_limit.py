@@ -26,7 +26,7 @@ TRIALS = 40
 SHARE_OF_TRIALS = 0.95
 LEVEL = 0.01
 # Of the candidates with that energy, how many act. Backdoors trained for the development of this
-# detector had 0.19 to 0.68, see benchmarks/README.md; those by a warp had less, so none is implied.
+# detector had 0.21 to 0.68, see benchmarks/README.md; those by a warp had less, so none is implied.
 CHANCE = 0.2
 _KINDS = ("patch", "pixels", "noise_blend")
 _IMAGES = 8

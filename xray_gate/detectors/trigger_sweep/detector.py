@@ -294,19 +294,20 @@ def _curve_json(shown: ShownTrigger) -> dict[str, Any]:
     }
 
 
-def _worth_showing(confirmed: list[Confirmed]) -> list[Confirmed]:
-    """The strongest towards each label that chance hardly explains; else the strongest there is."""
+def _suspicious(confirmed: list[Confirmed]) -> dict[int | None, Confirmed]:
+    """The strongest lead towards each label that chance hardly explains, smallest p first."""
     first: dict[int | None, Confirmed] = {}
     for found in confirmed:
         if found.p_value <= _SUSPICIOUS:
             first.setdefault(found.towards, found)
-    return list(first.values())[:_MOST_SHOWN] or confirmed[:1]
+    return first
+
+
+def _worth_showing(confirmed: list[Confirmed]) -> list[Confirmed]:
+    """The suspicious ones; else the strongest there is."""
+    return list(_suspicious(confirmed).values())[:_MOST_SHOWN] or confirmed[:1]
 
 
 def _suspects(confirmed: list[Confirmed]) -> tuple[SuspectedLabel, ...]:
-    """The labels of the leads that chance hardly explains, smallest p first."""
-    best: dict[int, float] = {}
-    for found in confirmed:
-        if found.towards is not None and found.p_value <= _SUSPICIOUS:
-            best.setdefault(found.towards, found.share)
-    return tuple(SuspectedLabel(label, share) for label, share in best.items())
+    leads = _suspicious(confirmed).items()
+    return tuple(SuspectedLabel(label, lead.share) for label, lead in leads if label is not None)

@@ -49,7 +49,8 @@ def _heat_map(
     centers = (np.arange(_CELLS) + 0.5) / _CELLS
     rows = held_out.add(trigger.moved_to((float(y), float(x))) for y in centers for x in centers)
     held_out.ask([(row, columns) for row in rows])
-    moved = [_share(found, held_out, row, columns) for row in rows]
+    before, after = held_out.before[columns], held_out.labels[rows][:, columns]
+    moved = [found.lead.reading.share(before, labels) for labels in after]
     return np.array(moved, dtype=np.float32).reshape(_CELLS, _CELLS)
 
 
@@ -68,8 +69,3 @@ def _dose_curve(found: Confirmed, held_out: Responses, columns: Columns) -> Dose
         order = [first, *(label for label in order if label != first)]
     curves = {label: tuple(drawn[:, label].tolist()) for label in order[:_CURVES]}
     return DoseCurve(family.unit, doses, curves, candidate.rung.dose)
-
-
-def _share(found: Confirmed, held_out: Responses, row: int, columns: Columns) -> float:
-    moved, asked = found.lead.reading.count(held_out.before[columns], held_out.labels[row, columns])
-    return moved / max(1, asked)

@@ -51,6 +51,11 @@ class Reading:
             moved &= after == self.label
         return int(moved.sum()), int(counted.sum())
 
+    def share(self, before: LabelArray, after: LabelArray) -> float:
+        """The share of the eligible images that moved, in [0, 1]; 0 where none was asked."""
+        moved, asked = self.count(before, after)
+        return moved / max(1, asked)
+
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
         return {"kind": str(self.kind), "label": self.label, "source": self.source}

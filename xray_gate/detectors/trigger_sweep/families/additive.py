@@ -1,7 +1,6 @@
 """Triggers added to the whole image: smooth fields, stripes, and residuals that follow it."""
 
 from dataclasses import dataclass, replace
-from typing import Self
 
 import numpy as np
 from scipy import ndimage
@@ -20,15 +19,11 @@ from xray_gate.probing.oracle import FloatArray
 class SmoothFieldTrigger(Trigger):
     """x + dose * `field`, float32 (channels, height, width) with a peak of 1."""
 
-    dose: float
     field: FloatArray
 
     @property
     def text(self) -> str:
         return f"a smooth field of amplitude {self.dose:.2f}"
-
-    def at(self, dose: float) -> Self:
-        return replace(self, dose=dose)
 
     def vary(self, rng: np.random.Generator) -> "SmoothFieldTrigger":
         channels, height, width = self.field.shape
@@ -62,7 +57,6 @@ class SmoothField(TriggerFamily):
 class StripesTrigger(Trigger):
     """A sine wave: `cycles` over the image's side, `angle` and `phase` in radians."""
 
-    dose: float
     cycles: float
     angle: float
     phase: float
@@ -70,9 +64,6 @@ class StripesTrigger(Trigger):
     @property
     def text(self) -> str:
         return f"a pattern of {self.cycles:.1f} stripes of amplitude {self.dose:.2f}"
-
-    def at(self, dose: float) -> Self:
-        return replace(self, dose=dose)
 
     def vary(self, rng: np.random.Generator) -> "StripesTrigger":
         return replace(
@@ -119,15 +110,11 @@ class ResidualTrigger(Trigger):
     carry the trigger and a plain surface does not.
     """
 
-    dose: float
     kernels: FloatArray
 
     @property
     def text(self) -> str:
         return f"a residual of the image itself, root mean square {self.dose:.2f},"
-
-    def at(self, dose: float) -> Self:
-        return replace(self, dose=dose)
 
     def vary(self, rng: np.random.Generator) -> "ResidualTrigger":
         return replace(self, kernels=self.kernels + 0.5 * _kernels(self.kernels.shape, rng))

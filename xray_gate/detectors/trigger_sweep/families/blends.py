@@ -19,16 +19,12 @@ from xray_gate.probing.oracle import FloatArray
 class BlendTrigger(Trigger):
     """(1 - dose) * x + dose * `image`, float32 (channels, height, width) in [0, 1]."""
 
-    dose: float
     image: FloatArray
     kind: str
 
     @property
     def text(self) -> str:
         return f"{self.kind} blended in at {self.dose:.0%}"
-
-    def at(self, dose: float) -> "BlendTrigger":
-        return replace(self, dose=dose)
 
     def _apply(self, images: FloatArray) -> FloatArray:
         return np.float32(1 - self.dose) * images + np.float32(self.dose) * self.image
@@ -98,7 +94,6 @@ class GhostTrigger(Trigger):
     `image` float32 (channels, height, width) in [0, 1]; `pool` (n, ...) holds others like it.
     """
 
-    dose: float
     image: FloatArray
     pool: FloatArray
     reflected: bool
@@ -108,9 +103,6 @@ class GhostTrigger(Trigger):
         if self.reflected:
             return f"a reflection of another image at {self.dose:.0%}"
         return f"another image blended in at {self.dose:.0%}"
-
-    def at(self, dose: float) -> "GhostTrigger":
-        return replace(self, dose=dose)
 
     def vary(self, rng: np.random.Generator) -> "GhostTrigger":
         other = self.pool[int(rng.integers(len(self.pool)))]

@@ -5,7 +5,7 @@ A new family is one `TriggerFamily`, the `Trigger` that it draws, and an entry i
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, TypeVar, final
 
 import numpy as np
@@ -35,6 +35,7 @@ class Scene:
         return max(1, round(share * self.side))
 
 
+@dataclass(frozen=True, eq=False)
 class Trigger(ABC):
     """One candidate: a fixed change of any image, as strong as its `dose`."""
 
@@ -54,9 +55,9 @@ class Trigger(ABC):
         """Stamp float32 (n, channels, height, width) in [0, 1]; the result lies there, too."""
         return np.clip(self._apply(images), 0.0, 1.0).astype(np.float32, copy=False)
 
-    @abstractmethod
     def at(self, dose: float) -> "Trigger":
         """The same trigger, weaker or stronger."""
+        return replace(self, dose=dose)
 
     def vary(self, rng: np.random.Generator) -> "Trigger":
         """A trigger close to this one, at the same dose; itself where there is none."""

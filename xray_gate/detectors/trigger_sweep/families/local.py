@@ -25,7 +25,6 @@ _REDRAWN = 0.2
 class PatchTrigger(PlacedTrigger):
     """`patch` float32 (channels, side, side), its corner at (`top`, `left`) of `shape`."""
 
-    dose: float
     shape: tuple[int, int, int]
     kind: str
     patch: FloatArray
@@ -112,7 +111,6 @@ class PixelsTrigger(Trigger):
     They stand in random order and the first are used, as many as the dose says.
     """
 
-    dose: float
     shape: tuple[int, int, int]
     rows: npt.NDArray[np.int64]
     columns: npt.NDArray[np.int64]
@@ -126,9 +124,6 @@ class PixelsTrigger(Trigger):
     @property
     def text(self) -> str:
         return f"a set of {self.count} scattered pixels"
-
-    def at(self, dose: float) -> "PixelsTrigger":
-        return replace(self, dose=dose)
 
     def vary(self, rng: np.random.Generator) -> "PixelsTrigger":
         redrawn = rng.random(len(self.rows)) < _REDRAWN
@@ -187,7 +182,6 @@ class Pixels(TriggerFamily):
 class FrameTrigger(Trigger):
     """`values` float32 (channels, height, width) along the edges, or in the corners only."""
 
-    dose: float
     kind: str
     values: FloatArray
     corners: bool
@@ -198,9 +192,6 @@ class FrameTrigger(Trigger):
         where = "in each corner" if self.corners else "around the image"
         pixels = "pixel" if width == 1 else "pixels"
         return f"a {self.kind} frame, {width} {pixels} wide, {where}"
-
-    def at(self, dose: float) -> "FrameTrigger":
-        return replace(self, dose=dose)
 
     def vary(self, rng: np.random.Generator) -> "FrameTrigger":
         redrawn = rng.random(self.values.shape) < _REDRAWN

@@ -1,7 +1,6 @@
 """Triggers that change every pixel by a rule: fewer levels, other colours, a warp."""
 
 from dataclasses import dataclass, replace
-from typing import Self
 
 import numpy as np
 
@@ -19,15 +18,11 @@ from xray_gate.probing.oracle import FloatArray
 class QuantisationTrigger(Trigger):
     """Values rounded to multiples of the dose, after adding `dither` in units of it."""
 
-    dose: float
     dither: FloatArray
 
     @property
     def text(self) -> str:
         return f"quantisation to {round(1 / self.dose) + 1} levels"
-
-    def at(self, dose: float) -> Self:
-        return replace(self, dose=dose)
 
     def _apply(self, images: FloatArray) -> FloatArray:
         steps = np.float32(round(1 / self.dose))
@@ -60,7 +55,6 @@ class ColourTrigger(Trigger):
     `mix` float32 (channels, channels), `offset` (channels,), all in [-1, 1].
     """
 
-    dose: float
     mix: FloatArray
     gain: float
     offset: FloatArray
@@ -68,9 +62,6 @@ class ColourTrigger(Trigger):
     @property
     def text(self) -> str:
         return f"a change of colours by {self.dose:.0%}"
-
-    def at(self, dose: float) -> Self:
-        return replace(self, dose=dose)
 
     def vary(self, rng: np.random.Generator) -> "ColourTrigger":
         channels = len(self.mix)
@@ -121,15 +112,11 @@ class WarpTrigger(Trigger):
     The field is scaled so that the mean shift along an axis is the dose times the image's side.
     """
 
-    dose: float
     field: FloatArray
 
     @property
     def text(self) -> str:
         return f"a smooth warp by {self.dose:.1%} of the side on average"
-
-    def at(self, dose: float) -> Self:
-        return replace(self, dose=dose)
 
     def vary(self, rng: np.random.Generator) -> "WarpTrigger":
         _, height, width = self.field.shape
