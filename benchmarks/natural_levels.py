@@ -24,7 +24,7 @@ from xray_gate.detectors.trigger_sweep.candidates import draw_candidates
 from xray_gate.detectors.trigger_sweep.detector import split_probes
 from xray_gate.detectors.trigger_sweep.families.all_families import ALL_FAMILIES
 from xray_gate.detectors.trigger_sweep.families.interface import Scene
-from xray_gate.detectors.trigger_sweep.readings import Kind, Reading, moved_to, shares
+from xray_gate.detectors.trigger_sweep.readings import Kind, Reading
 from xray_gate.detectors.trigger_sweep.responses import Responses
 from xray_gate.detectors.trigger_sweep.search import Lead, Search
 from xray_gate.probing.oracle import Batch, Images, LabelArray
@@ -57,16 +57,20 @@ class SessionOracle:
 
 # What is added to the highest level, and the least allowance, for the three readings.
 MARGINS = {Kind.TO_ONE: (0.1, 0.25), Kind.ANYWHERE: (0.1, 0.35), Kind.FROM_ONE: (0.2, 0.6)}
-MOST = 0.65
+MOST = 0.8
+# Of the clean models, this share may lie above: the highest level of all grows with their number.
+ABOVE = 0.04
 Levels = dict[str, dict[str, list[float | None]]]
 
 
 def allowances(levels: Levels, flat: Collection[str]) -> dict[str, list[list[float]]]:
     """For each family and rung, weakest first, the allowances of the three readings.
 
-    The highest level plus a margin, rounded up to a twentieth; above 0.65 the rung is not judged
-    (1). An allowance never falls with the dose. On the models in `flat`, whose images are mostly
-    black, the families that are not for them do not count, as the sweep leaves them out there.
+    The highest level that at most 4 % of the models exceed, plus a margin, rounded up to a
+    twentieth; above 0.8 the rung is not judged (1). An allowance never falls with the dose. Models
+    whose levels were not measured for a family do not count for it. On those in `flat`, whose
+    images are mostly black, the families that are not for them do not count either, as the sweep
+    leaves them out there.
     """
     found: dict[str, list[list[float]]] = {}
     for name, family in ALL_FAMILIES.items():
@@ -74,13 +78,14 @@ def allowances(levels: Levels, flat: Collection[str]) -> dict[str, list[list[flo
         for rung in family.rungs:
             row = []
             for column, (margin, least) in enumerate(MARGINS.values()):
-                counted = (
+                counted = sorted(
                     of_model[f"{name} {rung.dose:.4f}"][column] or 0.0
                     for model, of_model in levels.items()
-                    if family.for_flat_images or model not in flat
+                    if f"{name} {rung.dose:.4f}" in of_model
+                    and (family.for_flat_images or model not in flat)
                 )
-                highest = max(counted, default=0.0)
-                allowed = max(least, math.ceil((highest + margin) * 20 - 1e-9) / 20)
+                reached = counted[-1 - int(ABOVE * len(counted))] if counted else 0.0
+                allowed = max(least, math.ceil((reached + margin) * 20 - 1e-9) / 20)
                 row.append(1.0 if allowed > MOST else round(allowed, 2))
             rows.append([max(pair) for pair in zip(row, rows[-1], strict=True)] if rows else row)
         found[name] = rows
@@ -95,7 +100,7 @@ def natural_levels(
     split_rng, draw_rng, refine_rng = rng.spawn(3)
     labels = oracle.labels(Images(probes.images))
     split = split_probes(probes, labels, split_rng)
-    scene = Scene(probes.images.shape[1:], probes.images[split.held_out])
+    scene = Scene(probes.images.shape[1:], probes.images[split.swept], labels[split.swept])
     swept = Responses(oracle, probes.images[split.swept], labels[split.swept])
     held_out = Responses(oracle, probes.images[split.held_out], labels[split.held_out])
     candidates = draw_candidates(families, _count(families), scene, draw_rng)
@@ -122,22 +127,16 @@ def _count(families: Sequence[str]) -> int:
 
 
 def _best(search: Search, rows: list[int]) -> list[Lead | None]:
-    before, after = search.responses.before, search.responses.labels
-    readings = []
-    for row in rows:
-        moved = shares(*moved_to(before, after[row : row + 1], search.responses.classes))[0]
-        readings.append(search.lead(row, Reading(Kind.TO_ONE, int(moved.argmax()))))
-    to_one = max(readings, key=lambda lead: lead.share)
-    anywhere = max(
-        (search.lead(row, Reading(Kind.ANYWHERE)) for row in rows), key=lambda lead: lead.share
-    )
+    before = search.responses.before
+    broad = zip(*(search.broad(row) for row in rows), strict=True)
+    to_one, anywhere = (max(leads, key=lambda lead: lead.share) for leads in broad)
     from_one = max(
         (
             search.lead(row, Reading(Kind.FROM_ONE, label, int(source)))
             for source in np.unique(before)
             if (before == source).sum() >= 3
             for row in rows
-            for label in [_likeliest(before, after[row], int(source))]
+            for label in [_likeliest(search, row, int(source))]
         ),
         key=lambda lead: lead.share,
         default=None,
@@ -145,9 +144,12 @@ def _best(search: Search, rows: list[int]) -> list[Lead | None]:
     return [to_one, anywhere, from_one]
 
 
-def _likeliest(before: LabelArray, after: LabelArray, source: int) -> int:
-    moved = after[(before == source) & (after != source)]
-    return int(np.bincount(moved).argmax()) if len(moved) else (source == 0) * 1
+def _likeliest(search: Search, row: int, source: int) -> int:
+    """The label that most images of `source` move to, if the trigger does not show it."""
+    moved = search.responses.labels[row, search.responses.before == source]
+    count = np.bincount(moved, minlength=search.responses.classes)
+    count[[source, *search.candidates[row].trigger.shows]] = -1
+    return int(count.argmax())
 
 
 def _beyond_the_pull(search: Search, held_out: Responses, lead: Lead) -> float:

@@ -23,7 +23,8 @@ def stamp_decoys(images: Images, rng: np.random.Generator) -> Images:
     pixels = images.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
     channels, height, width = pixels.shape[1:]
     samples = pixels[rng.choice(len(pixels), size=min(SAMPLES, len(pixels)), replace=False)]
-    scene = Scene((channels, height, width), samples)
+    # What the samples show is of no consequence here: nothing is judged.
+    scene = Scene((channels, height, width), samples, np.zeros(len(samples), np.int64))
     candidates = draw_candidates(tuple(ALL_FAMILIES), CANDIDATES, scene, rng)
     chosen = rng.integers(len(candidates), size=len(pixels))
     for which in np.unique(chosen):

@@ -51,6 +51,18 @@ class Subject:
     probe_labels: LabelArray
     champion: HardLabelOracle | None = None
 
+    def refuse_one_label(self, consequence: str) -> None:
+        """Raise `Inconclusive` where the model gives all probes the same label.
+
+        `consequence` completes "..., so"; it is what such a model leaves nothing of.
+        """
+        if len(np.unique(self.probe_labels)) == 1:
+            raise Inconclusive(
+                f"a model that predicts one label only: {int(self.probe_labels[0])} for all "
+                f"{len(self.probe_labels)} probes, so {consequence}; check the preprocessing and "
+                "which output holds the class scores"
+            )
+
 
 @dataclass(frozen=True)
 class DetectorRun:

@@ -111,12 +111,7 @@ class ModelXray(Detector):
 
     def _scan(self, subject: Subject, rng: np.random.Generator, progress: Progress) -> Findings:
         oracle, probes, probe_labels = subject.oracle, subject.probes, subject.probe_labels
-        if len(np.unique(probe_labels)) == 1:
-            raise Inconclusive(
-                f"a model that predicts one label only: {int(probe_labels[0])} for all "
-                f"{len(probes)} probes, so its planes show nothing; check the preprocessing and "
-                "which output holds the class scores"
-            )
+        subject.refuse_one_label("its planes show nothing")
         try:
             drawn = draw_planes(probes, self._parameters.planes, rng)
         except NoPlane as error:

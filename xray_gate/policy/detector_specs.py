@@ -32,6 +32,7 @@ Family = Literal[
     "quantisation",
     "colour",
     "warp",
+    "reflection",
 ]
 FAMILIES: tuple[Family, ...] = get_args(Family)
 

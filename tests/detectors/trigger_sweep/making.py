@@ -32,7 +32,7 @@ def smooth_images(count: int, shape: Shape = RGB, seed: int = 0) -> FloatArray:
 
 def scene(shape: Shape = RGB, seed: int = 0) -> Scene:
     """A scene whose samples are noise."""
-    return Scene(shape, noise_images(4, shape, seed))
+    return Scene(shape, noise_images(4, shape, seed), np.arange(4))
 
 
 def world(

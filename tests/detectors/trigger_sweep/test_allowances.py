@@ -1,5 +1,6 @@
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ from xray_gate.detectors.trigger_sweep.allowances import (
     excess,
 )
 from xray_gate.detectors.trigger_sweep.candidates import Candidate
-from xray_gate.detectors.trigger_sweep.families.interface import Rung
+from xray_gate.detectors.trigger_sweep.families.ghosts import Ghost
+from xray_gate.detectors.trigger_sweep.families.interface import Rung, Scene
 from xray_gate.detectors.trigger_sweep.readings import Kind, Reading
 from xray_gate.detectors.trigger_sweep.responses import Responses
 
@@ -27,9 +29,15 @@ BEFORE = [0, 0, 0, 0, 1, 1, 2, 2]
 reproducible = settings(derandomize=True, deadline=None, max_examples=150)
 
 
-def allowances(rows: Sequence[tuple[Rung, Sequence[int]]]) -> tuple[Allowances, list[Candidate]]:
+def allowances(
+    rows: Sequence[tuple[Rung, Sequence[int]]], families: Sequence[str] = ()
+) -> tuple[Allowances, list[Candidate]]:
     """What is allowed where the candidates of these rungs gave these labels."""
-    candidates = [Candidate("patch", rung, white_square(0, 0)) for rung, _ in rows]
+    names = families or ["patch"] * len(rows)
+    candidates = [
+        Candidate(name, rung, white_square(0, 0))
+        for name, (rung, _) in zip(names, rows, strict=True)
+    ]
     responses = Responses(OneLabelOracle(CLASSES), noise_images(8), np.array(BEFORE))
     responses.add(candidate.trigger for candidate in candidates)
     responses.labels[:] = [after for _, after in rows]
@@ -95,6 +103,57 @@ def test_rungs_and_families_have_a_pull_of_their_own() -> None:
     assert (found.pull(still, reading), found.pull(moving, reading)) == (0, 0.3)
 
 
+TO_3 = [Reading(Kind.TO_ONE, 3), Reading(Kind.FROM_ONE, 3, 0), Reading(Kind.FROM_ONE, 3, 1)]
+
+
+@pytest.mark.parametrize("reading", TO_3)
+@pytest.mark.parametrize(
+    ("others", "counts"),
+    [
+        ((STILL, STILL, STILL), False),
+        ((PULLED, STILL, STILL), False),
+        ((PULLED, STILL, PULLED), True),
+        ((PULLED, PULLED, PULLED), True),
+    ],
+)
+def test_a_pull_counts_where_two_other_families_share_it(
+    reading: Reading, others: Sequence[Sequence[int]], counts: bool
+) -> None:
+    """A backdoor that answers to most of one family's candidates is not excused by that."""
+    families = ["warp", "pixels", "stripes", "ghost"]
+    rows = [(WEAK, PULLED), *((WEAK, other) for other in others)]
+    found, candidates = allowances(rows, families)
+    assert found.pull(candidates[0], reading) == (0.3 if counts else 0.0)
+    if reading.source is None:
+        assert found.to_one(candidates)[0, 3] == pytest.approx(0.55 if counts else 0.25)
+
+
+def test_two_doses_of_one_family_are_one_witness_and_the_strongest_speaks() -> None:
+    strong = Rung(0.2, 8, 0.25, 0.35, 0.6)
+    rows = [(WEAK, PULLED), (WEAK, PULLED), (strong, PULLED), (WEAK, STILL)]
+    found, candidates = allowances(rows, ["warp", "pixels", "pixels", "stripes"])
+    assert found.pull(candidates[0], TO_3[0]) == 0.0
+    rows = [(WEAK, PULLED), (WEAK, PULLED), (WEAK, STILL), (strong, PULLED)]
+    found, candidates = allowances(rows, ["warp", "pixels", "stripes", "stripes"])
+    assert found.pull(candidates[0], TO_3[0]) == 0.3
+
+
+def test_with_fewer_than_two_other_families_a_pull_counts_by_itself() -> None:
+    found, candidates = allowances([(WEAK, PULLED), (WEAK, STILL)], ["warp", "pixels"])
+    assert found.pull(candidates[0], TO_3[0]) == 0.3
+
+
+def test_what_moves_anywhere_needs_no_other_family() -> None:
+    rows = [(WEAK, PULLED), *[(WEAK, STILL)] * 3]
+    found, candidates = allowances(rows, ["warp", "pixels", "stripes", "ghost"])
+    assert found.pull(candidates[0], Reading(Kind.ANYWHERE)) == 0.3
+
+
+def test_a_class_without_images_pulls_nowhere() -> None:
+    found, candidates = allowances([(WEAK, PULLED)])
+    assert found.pull(candidates[0], Reading(Kind.FROM_ONE, 0, 3)) == 0.0
+
+
 def test_a_backdoor_that_answers_to_everything_is_still_more_than_allowed() -> None:
     found, candidates = allowances([(WEAK, ALL)] * 5)
     allowed = found.of(candidates[0], Reading(Kind.TO_ONE, 3))
@@ -125,6 +184,21 @@ def test_one_table_of_all_labels_says_the_same() -> None:
         for label in range(CLASSES):
             allowed = found.of(candidate, Reading(Kind.TO_ONE, label))
             assert table[row, label] == pytest.approx(allowed)
+
+
+def test_a_label_that_the_trigger_shows_is_not_judged() -> None:
+    """Half a ship blended in may look like a ship to any model."""
+    ship = Scene((3, 16, 16), noise_images(1), np.array([3]))
+    ghost = Candidate("ghost", WEAK, Ghost().draw(0.1, ship, np.random.default_rng(0)))
+    found, _ = allowances([(WEAK, ALL), (WEAK, STILL), (WEAK, STILL)])
+    for reading in (Reading(Kind.TO_ONE, 3), Reading(Kind.FROM_ONE, 3, 0)):
+        patch = Candidate("patch", WEAK, white_square(0, 0))
+        assert found.of(replace(ghost, family="patch"), reading) == 1.0
+        assert found.of(patch, reading) == base_allowance(WEAK, reading.kind)
+    for reading in (Reading(Kind.TO_ONE, 2), Reading(Kind.ANYWHERE)):
+        assert found.of(replace(ghost, family="patch"), reading) < 1
+    table = found.to_one([replace(ghost, family="patch")])
+    assert table.tolist() == [[0.25, 0.25, 0.25, 1.0]]
 
 
 def test_only_the_first_images_count() -> None:

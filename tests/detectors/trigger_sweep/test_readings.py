@@ -6,8 +6,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xray_gate.detectors.trigger_sweep.readings import Kind, Reading, moved_to, shares
-from xray_gate.detectors.trigger_sweep.responses import UNASKED
+from tests.detectors.trigger_sweep.making import RGB, noise_images, white_square
+from tests.fakes.oracles import OneLabelOracle
+from xray_gate.detectors.trigger_sweep.families.ghosts import Ghost
+from xray_gate.detectors.trigger_sweep.families.interface import Scene
+from xray_gate.detectors.trigger_sweep.readings import (
+    Kind,
+    Reading,
+    shares_by_label,
+    unexplained_shares,
+)
+from xray_gate.detectors.trigger_sweep.responses import UNASKED, Responses
 
 CLASSES = 4
 
@@ -76,17 +85,28 @@ def test_movements_to_every_label_are_counted_at_once(
 ) -> None:
     row = st.lists(st.integers(UNASKED, CLASSES - 1), min_size=len(before), max_size=len(before))
     rows = data.draw(st.lists(row, min_size=1, max_size=4))
-    moved, counted = moved_to(np.array(before), np.array(rows), CLASSES)
-    assert moved.shape == counted.shape == (len(rows), CLASSES)
+    found = shares_by_label(np.array(before), np.array(rows), CLASSES)
+    assert found.shape == (len(rows), CLASSES)
     for index, after in enumerate(rows):
         for label in range(CLASSES):
             slow = Slow().count(Reading(Kind.TO_ONE, label), list(zip(before, after, strict=True)))
-            assert (moved[index, label], counted[index, label]) == (slow.moved, slow.asked)
+            assert found[index, label] == slow.moved / max(1, slow.asked)
 
 
-def test_shares_of_nothing_are_zero() -> None:
-    found = shares(np.array([[0, 1, 3]]), np.array([[0, 4, 3]]))
-    assert found.tolist() == [[0.0, 0.25, 1.0]]
+def test_a_label_that_a_trigger_shows_is_explained_by_that() -> None:
+    images = noise_images(4)
+    responses = Responses(OneLabelOracle(CLASSES, 3), images, np.array([0, 1, 2, 0]))
+    ship = Scene(RGB, images[:1], np.array([3]))
+    bird = Scene(RGB, images[:1], np.array([2]))
+    rng = np.random.default_rng(0)
+    rows = responses.add(
+        [*(Ghost().draw(0.2, pool, rng) for pool in (ship, bird)), white_square(0, 0)]
+    )
+    responses.ask([(row, np.arange(4)) for row in rows])
+    everything = shares_by_label(responses.before, responses.labels, CLASSES)
+    assert everything[:, 3].tolist() == [1.0, 1.0, 1.0]
+    assert unexplained_shares(responses)[:, 3].tolist() == [0.0, 1.0, 1.0]
+    assert unexplained_shares(responses, slice(1, 2)).tolist() == [[0.0, 0.0, 0.0, 1.0]]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from tests.detectors.trigger_sweep.making import (
@@ -16,7 +17,8 @@ from tests.detectors.trigger_sweep.making import (
 from tests.fakes.backdoors import BackdooredOracle, MovingOracle, Relabel, white_in_the_corner
 from tests.fakes.oracles import FakeOracle, OneLabelOracle, RegionsOracle
 from xray_gate.detectors.trigger_sweep.candidates import Candidate, draw_candidates
-from xray_gate.detectors.trigger_sweep.families.interface import Rung
+from xray_gate.detectors.trigger_sweep.families.ghosts import Ghost
+from xray_gate.detectors.trigger_sweep.families.interface import Rung, Scene
 from xray_gate.detectors.trigger_sweep.readings import Kind, Reading
 from xray_gate.detectors.trigger_sweep.responses import UNASKED, Responses
 from xray_gate.detectors.trigger_sweep.search import Lead, Search, ranked, refinable
@@ -144,6 +146,48 @@ def test_no_class_is_said_to_move_to_its_own_label(backdoor: bool) -> None:
     assert all(reading.source != reading.label for reading in pairs)
 
 
+def ghosts(labels: Sequence[int], count: int = 12) -> list[Candidate]:
+    """Ghosts of the centres with these labels."""
+    pool = Scene(PROBES.images.shape[1:], CENTRES[list(labels)], np.array(labels))
+    rung, rng = Rung(0.5, 1, 0.3, 0.4, 0.6), np.random.default_rng(0)
+    return [Candidate("ghost", rung, Ghost().draw(0.5, pool, rng)) for _ in range(count)]
+
+
+def test_a_ghost_that_moves_images_to_what_it_shows_leads_nowhere() -> None:
+    made = search(sound(), [*ghosts([2]), *with_allowance(20, 0.3)])
+    assert (made.responses.labels[0, FIRST] == 2).sum() > len(FIRST) / 2
+    everywhere = [lead for lead in made.leads() if lead.candidate.family == "ghost"]
+    assert everywhere
+    for lead in everywhere:
+        assert lead.reading.label != 2
+        if lead.reading.kind is not Kind.ANYWHERE:
+            assert lead.share < lead.allowance
+
+
+def test_a_ghost_that_moves_images_elsewhere_leads_there() -> None:
+    shown = ghosts([2])
+    near = BackdooredOracle(sound(), lambda images: near_half_of(CENTRES[2], images), to_label(4))
+    best = search(near, [*with_allowance(20, 0.3), *shown]).leads()[0]
+    assert (best.candidate.family, best.reading) == ("ghost", Reading(Kind.TO_ONE, 4))
+    assert best.share > 0.8
+
+
+def near_half_of(image: FloatArray, images: FloatArray) -> npt.NDArray[np.bool_]:
+    """Whether at least four tenths of what varies in each image are `image`'s."""
+    own = (image - image.mean()).ravel()
+    inside = (images - 0.5).reshape(len(images), -1) @ own / (own @ own)
+    return np.asarray(inside > 0.4, np.bool_)
+
+
+def test_refinement_never_shows_what_it_leads_to() -> None:
+    made = search(OneLabelOracle(CLASSES, 1), ghosts(range(CLASSES)))
+    for row, candidate in enumerate(made.candidates[:6]):
+        for label in set(range(CLASSES)) - candidate.trigger.shows:
+            lead = made.lead(row, Reading(Kind.TO_ONE, label))
+            refined = made.refine(lead, 480, np.random.default_rng(row))
+            assert label not in refined.candidate.trigger.shows
+
+
 class CornerOracle(FakeOracle):
     """Moves the nth image to 4 where n or more pixels at the bottom right are white."""
 
@@ -256,7 +300,7 @@ def test_of_equals_in_everything_the_order_stays() -> None:
     assert ranked(leads[::-1]) == leads[::-1]
 
 
-def test_three_towards_one_label_and_one_of_each_other_kind_are_refined() -> None:
+def test_five_towards_one_label_and_one_of_each_other_kind_are_refined() -> None:
     leads = [
         lead(20, Reading(Kind.FROM_ONE, 1, 0), row=0),
         lead(19, Reading(Kind.TO_ONE, 7), row=1),
@@ -267,8 +311,11 @@ def test_three_towards_one_label_and_one_of_each_other_kind_are_refined() -> Non
         lead(14, Reading(Kind.ANYWHERE), row=6),
         lead(13, Reading(Kind.TO_ONE, 7), dose=0.05, row=7),
         lead(12, Reading(Kind.TO_ONE, 9), row=8),
+        lead(11, Reading(Kind.TO_ONE, 9), row=9),
+        lead(10, Reading(Kind.TO_ONE, 6), row=10),
+        lead(9, Reading(Kind.TO_ONE, 5), row=11),
     ]
-    assert [found.row for found in refinable(leads)] == [1, 5, 7, 4, 0]
+    assert [found.row for found in refinable(leads)] == [1, 5, 7, 8, 10, 4, 0]
     assert refinable([]) == []
 
 

@@ -28,7 +28,7 @@ from xray_gate.detectors.trigger_sweep.exhibit import cost, exhibit
 from xray_gate.detectors.trigger_sweep.families.all_families import ALL_FAMILIES
 from xray_gate.detectors.trigger_sweep.families.interface import Scene
 from xray_gate.detectors.trigger_sweep.parameters import TriggerSweepParameters
-from xray_gate.detectors.trigger_sweep.readings import Reading, moved_to, shares
+from xray_gate.detectors.trigger_sweep.readings import Reading, unexplained_shares
 from xray_gate.detectors.trigger_sweep.responses import Columns, Responses
 from xray_gate.detectors.trigger_sweep.search import (
     REFINED,
@@ -57,7 +57,7 @@ _SUSPICIOUS = 0.05
 _SMALLEST_SIDE = 4
 # Parts of the budget; what is left pays for the promising, the test and the figures.
 _FOR_THE_SWEEP = 0.55
-_FOR_REFINING = 0.15
+_FOR_REFINING = 0.2
 
 
 class TriggerSweep(Detector):
@@ -90,13 +90,7 @@ class TriggerSweep(Detector):
         return cls(TriggerSweepParameters.from_json(parameters), query_budget)
 
     def _scan(self, subject: Subject, rng: np.random.Generator, progress: Progress) -> Findings:
-        labels = subject.probe_labels
-        if len(np.unique(labels)) == 1:
-            raise Inconclusive(
-                f"a model that predicts one label only: {int(labels[0])} for all "
-                f"{len(labels)} probes, so no trigger could move anything there; check the "
-                "preprocessing and which output holds the class scores"
-            )
+        subject.refuse_one_label("no trigger could move anything there")
         if min(subject.probes.images.shape[2:]) < _SMALLEST_SIDE:
             raise Inconclusive(
                 f"images of {subject.probes.images.shape[2]}x{subject.probes.images.shape[3]} are "
@@ -131,7 +125,7 @@ class _Sweep:
             Responses(subject.oracle, probes.images[rows], labels[rows])
             for rows in (split.swept, split.held_out)
         )
-        self._scene = Scene(probes.images.shape[1:], self._swept.images)
+        self._scene = Scene(probes.images.shape[1:], self._swept.images, self._swept.before)
         self._first = np.arange(
             min(len(split.swept), int(np.clip(self._swept.classes, *_SWEPT_FIRST)))
         )
@@ -199,17 +193,14 @@ class _Sweep:
 
     def _statistics(self, confirmed: list[Confirmed], allowances: Allowances) -> dict[str, Any]:
         held_out, swept = self._held_out, self._swept
-        to_one = shares(*moved_to(held_out.before, held_out.labels, held_out.classes))
         limit = DetectionLimit(
             swept, self._first, self._candidates, allowances, held_out, self._scene
         )
         tested = self._beside_the_champion(confirmed)
         return {
-            "flip_rate": float(to_one.max()),
+            "flip_rate": float(unexplained_shares(held_out).max()),
             "total_flip_rate": float((held_out.labels != held_out.before).mean(axis=1).max()),
-            "flip_rate_by_label": shares(*moved_to(swept.before, swept.labels, swept.classes))
-            .max(axis=0)
-            .tolist(),
+            "flip_rate_by_label": unexplained_shares(swept).max(axis=0).tolist(),
             "candidate": tested[0],
             "p_value": confirmed[0].p_value,
             "excess": max(found.excess for found in confirmed),

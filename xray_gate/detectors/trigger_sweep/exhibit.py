@@ -6,7 +6,7 @@ import numpy.typing as npt
 from xray_gate.detectors.trigger_sweep.confirmation import Confirmed
 from xray_gate.detectors.trigger_sweep.families.all_families import ALL_FAMILIES
 from xray_gate.detectors.trigger_sweep.families.interface import PlacedTrigger
-from xray_gate.detectors.trigger_sweep.readings import moved_to, shares
+from xray_gate.detectors.trigger_sweep.readings import shares_by_label
 from xray_gate.detectors.trigger_sweep.responses import Columns, Responses
 from xray_gate.probing.shown_trigger import DoseCurve, ShownTrigger
 
@@ -60,9 +60,8 @@ def _dose_curve(found: Confirmed, held_out: Responses, columns: Columns) -> Dose
     doses = tuple(rung.dose for rung in family.rungs)
     rows = held_out.add(candidate.trigger.at(dose) for dose in doses)
     held_out.ask([(row, columns) for row in rows])
-    drawn = shares(
-        *moved_to(held_out.before[columns], held_out.labels[rows][:, columns], held_out.classes)
-    )
+    before, after = held_out.before[columns], held_out.labels[rows][:, columns]
+    drawn = shares_by_label(before, after, held_out.classes)
     first = found.lead.reading.label
     order = [int(label) for label in np.argsort(-drawn.max(axis=0), kind="stable")]
     if first is not None:

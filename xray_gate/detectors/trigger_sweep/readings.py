@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from xray_gate.detectors.trigger_sweep.responses import UNASKED
+from xray_gate.detectors.trigger_sweep.families.interface import shown_labels
+from xray_gate.detectors.trigger_sweep.responses import UNASKED, Responses
 from xray_gate.probing.oracle import LabelArray
 
-Counts = npt.NDArray[np.int64]
+Shares = npt.NDArray[np.float64]
 
 
 class Kind(StrEnum):
@@ -61,10 +62,10 @@ class Reading:
         return {"kind": str(self.kind), "label": self.label, "source": self.source}
 
 
-def moved_to(before: LabelArray, after: LabelArray, classes: int) -> tuple[Counts, Counts]:
-    """For each row of `after` (rows, n) and each label: how many moved there, of how many asked.
+def shares_by_label(before: LabelArray, after: LabelArray, classes: int) -> Shares:
+    """For each row of `after` int64 (rows, n): the share that moved to each label, (rows, classes).
 
-    Both int64 (rows, classes); images that had the label before do not count for it.
+    Images that were not asked, or had the label before, do not count for it; 0 where none counts.
     """
     asked = after != UNASKED
     changed = asked & (after != before)
@@ -72,9 +73,11 @@ def moved_to(before: LabelArray, after: LabelArray, classes: int) -> tuple[Count
     counted = asked.sum(axis=1)[:, None] - np.stack(
         [(asked & (before == label)).sum(axis=1) for label in range(classes)], axis=1
     )
-    return moved, counted
-
-
-def shares(moved: Counts, counted: Counts) -> npt.NDArray[np.float64]:
-    """`moved` over `counted`, 0 where nothing was counted."""
     return np.asarray(moved / np.maximum(counted, 1), np.float64)
+
+
+def unexplained_shares(responses: Responses, rows: slice = slice(None)) -> Shares:
+    """As `shares_by_label` for the triggers in `rows`; 0 for a label that the trigger shows."""
+    found = shares_by_label(responses.before, responses.labels[rows], responses.classes)
+    found[shown_labels(responses.triggers[rows], responses.classes)] = 0.0
+    return found

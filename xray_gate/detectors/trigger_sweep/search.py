@@ -12,7 +12,13 @@ import numpy as np
 
 from xray_gate.detectors.trigger_sweep.allowances import Allowances, chance, excess
 from xray_gate.detectors.trigger_sweep.candidates import Candidate
-from xray_gate.detectors.trigger_sweep.readings import Kind, Reading, moved_to, shares
+from xray_gate.detectors.trigger_sweep.families.interface import shown_labels
+from xray_gate.detectors.trigger_sweep.readings import (
+    Kind,
+    Reading,
+    shares_by_label,
+    unexplained_shares,
+)
 from xray_gate.detectors.trigger_sweep.responses import Columns, Responses
 from xray_gate.probing.oracle import LabelArray
 
@@ -22,7 +28,7 @@ _KEPT = 1 / 8
 _PAIRS = 96
 _FEWEST_KEPT = 8
 # How many leads of each kind are refined.
-_REFINED_OF = {Kind.TO_ONE: 3, Kind.ANYWHERE: 1, Kind.FROM_ONE: 1}
+_REFINED_OF = {Kind.TO_ONE: 5, Kind.ANYWHERE: 1, Kind.FROM_ONE: 1}
 REFINED = sum(_REFINED_OF.values())
 _VARIANTS = 4
 _REFINED_ON = 24
@@ -81,7 +87,7 @@ class Search:
         kept = self._best_rows(max(_FEWEST_KEPT, int(len(self.candidates) * _KEPT)))
         everything = np.arange(len(self.responses.images))
         self.responses.ask([(row, everything) for row in kept])
-        found = [lead for row in kept for lead in self._broad(row)]
+        found = [lead for row in kept for lead in self.broad(row)]
         found += self._source_specific()
         return ranked(found)
 
@@ -99,8 +105,9 @@ class Search:
     def _variants(self, lead: Lead, columns: Columns, rng: np.random.Generator) -> list[Lead]:
         origin = lead.candidate
         varied = [
-            Candidate(origin.family, origin.rung, origin.trigger.vary(rng))
-            for _ in range(_VARIANTS)
+            Candidate(origin.family, origin.rung, trigger)
+            for trigger in (origin.trigger.vary(rng) for _ in range(_VARIANTS))
+            if lead.reading.label not in trigger.shows
         ]
         rows = self.responses.add(candidate.trigger for candidate in varied)
         self.candidates.extend(varied)
@@ -110,7 +117,7 @@ class Search:
     def _best_rows(self, count: int) -> list[int]:
         after = self.responses.labels[: len(self.candidates)]
         before = self.responses.before
-        to_one = shares(*moved_to(before, after, self.responses.classes))
+        to_one = shares_by_label(before, after, self.responses.classes)
         anywhere = ((after != before) & (after >= 0)).sum(axis=1) / len(self._first)
         allowed = self.allowances.to_one(self.candidates)
         above = np.where(allowed < 1, (to_one - allowed) / np.maximum(1 - allowed, 1e-9), -1.0)
@@ -124,10 +131,9 @@ class Search:
         # A stable sort: of equals, the first drawn.
         return [int(row) for row in np.argsort(-np.asarray(best), kind="stable")[:count]]
 
-    def _broad(self, row: int) -> list[Lead]:
-        after = self.responses.labels[row : row + 1]
-        moved, counted = moved_to(self.responses.before, after, self.responses.classes)
-        label = int(shares(moved, counted)[0].argmax())
+    def broad(self, row: int) -> list[Lead]:
+        """The readings over all classes: to the label that most images move to, and anywhere."""
+        label = int(unexplained_shares(self.responses, slice(row, row + 1))[0].argmax())
         return [
             self.lead(row, Reading(Kind.TO_ONE, label)),
             self.lead(row, Reading(Kind.ANYWHERE)),
@@ -145,15 +151,18 @@ class Search:
     def _best_pairs(self) -> list[tuple[int, int, int]]:
         """Candidates (rows), source classes and labels where the first images all moved."""
         before = self.responses.before
+        triggers = [candidate.trigger for candidate in self.candidates]
+        shown = shown_labels(triggers, self.responses.classes)
         scored: list[tuple[float, int, int, int]] = []
         for source in np.unique(before[self._first]):
             columns = self._first[before[self._first] == source]
             after = self.responses.labels[: len(self.candidates)][:, columns]
-            moved = shares(*moved_to(before[columns], after, self.responses.classes))
+            moved = shares_by_label(before[columns], after, self.responses.classes)
             # Where the class moves under most candidates, it says little of any one of them.
             stands_out = moved - moved.mean(axis=0)
-            # No image can move to the label that it has.
+            # No image can move to the label that it has; to a label that is shown, any may.
             stands_out[:, source] = -np.inf
+            stands_out[shown] = -np.inf
             label = stands_out.argmax(axis=1)
             rows = np.arange(len(self.candidates))
             values = stands_out[rows, label]
@@ -195,7 +204,7 @@ def search_costs(before: LabelArray, first: int) -> tuple[float, float]:
 
 
 def refinable(leads: Sequence[Lead]) -> list[Lead]:
-    """The leads worth a refinement: three towards one label, one of each other kind.
+    """The leads worth a refinement: five towards one label, one of each other kind.
 
     They differ in what they move or in their rung: a weaker dose has a lower allowance to beat.
     """

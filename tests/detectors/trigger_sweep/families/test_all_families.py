@@ -20,7 +20,15 @@ from xray_gate.probing.oracle import FloatArray
 SHAPES: list[Shape] = [(3, 16, 16), (1, 16, 16), (3, 24, 32), (1, 32, 24), (1, 28, 28)]
 # These hide a few pixels; the others change the whole image by a rule.
 LOCAL = {"patch", "pixels", "frame"}
-COVERING_ALL = {"noise_blend", "smooth_blend", "ghost", "smooth_field", "stripes", "colour"}
+COVERING_ALL = {
+    "noise_blend",
+    "smooth_blend",
+    "ghost",
+    "reflection",
+    "smooth_field",
+    "stripes",
+    "colour",
+}
 
 every_rung = pytest.mark.parametrize(("name", "rung"), RUNGS, ids=RUNG_IDS)
 every_family = pytest.mark.parametrize("family", ALL_FAMILIES.values(), ids=list(ALL_FAMILIES))

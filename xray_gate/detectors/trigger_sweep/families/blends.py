@@ -1,9 +1,8 @@
-"""Triggers mixed into the whole image: noise, smooth colours, and ghosts of other images."""
+"""Triggers mixed into the whole image: noise and smooth colours."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import ndimage
 
 from xray_gate.detectors.trigger_sweep.families.interface import (
     Scene,
@@ -61,7 +60,7 @@ class NoiseBlend(TriggerFamily):
         (0.05, 16, 0.25, 0.35, 0.6),
         (0.1, 16, 0.25, 0.35, 0.6),
         (0.15, 16, 0.25, 0.35, 0.6),
-        (0.2, 12, 0.3, 0.45, 0.6),
+        (0.2, 12, 0.3, 0.35, 1.0),
     )
 
     def draw(self, dose: float, scene: Scene, rng: np.random.Generator) -> NoiseBlendTrigger:
@@ -78,64 +77,10 @@ class SmoothBlend(TriggerFamily):
     size = "{dose:.0%}"
     rungs = rungs(
         (0.1, 16, 0.25, 0.35, 0.6),
-        (0.2, 16, 0.35, 0.35, 0.6),
-        (0.3, 12, 1.0, 1.0, 1.0),
+        (0.2, 16, 0.35, 0.5, 0.6),
+        (0.3, 12, 0.75, 0.7, 1.0),
     )
 
     def draw(self, dose: float, scene: Scene, rng: np.random.Generator) -> SmoothBlendTrigger:
         image = 0.5 + 0.5 * smooth_field(scene.shape, int(rng.integers(2, 6)), rng)
         return SmoothBlendTrigger(dose, image, "an image of smooth colours")
-
-
-@dataclass(frozen=True, eq=False)
-class GhostTrigger(Trigger):
-    """(1 - dose) * x + dose * `image`, or as a reflection x + dose * `image`.
-
-    `image` float32 (channels, height, width) in [0, 1]; `pool` (n, ...) holds others like it.
-    """
-
-    image: FloatArray
-    pool: FloatArray
-    reflected: bool
-
-    @property
-    def text(self) -> str:
-        if self.reflected:
-            return f"a reflection of another image at {self.dose:.0%}"
-        return f"another image blended in at {self.dose:.0%}"
-
-    def vary(self, rng: np.random.Generator) -> "GhostTrigger":
-        other = self.pool[int(rng.integers(len(self.pool)))]
-        weight = np.float32(0.3)
-        return replace(self, image=(1 - weight) * self.image + weight * other)
-
-    def _apply(self, images: FloatArray) -> FloatArray:
-        kept = np.float32(1 if self.reflected else 1 - self.dose)
-        return kept * images + np.float32(self.dose) * self.image
-
-
-class Ghost(TriggerFamily):
-    """Another clean image, mixed in or reflected (Blended with a picture, Refool)."""
-
-    for_flat_images = False
-    name = "ghost"
-    unit = "the other image's weight"
-    plural = "ghosts of other images"
-    size = "{dose:.0%}"
-    rungs = rungs(
-        (0.1, 12, 0.25, 0.35, 0.6),
-        (0.2, 16, 0.4, 0.45, 0.6),
-        (0.3, 20, 0.5, 0.65, 1.0),
-        (0.4, 16, 1.0, 1.0, 1.0),
-    )
-
-    def draw(self, dose: float, scene: Scene, rng: np.random.Generator) -> GhostTrigger:
-        other = scene.samples[int(rng.integers(len(scene.samples)))]
-        if rng.integers(2):
-            return GhostTrigger(dose, other, scene.samples, reflected=False)
-        blur = scene.side / 32
-        blurred = ndimage.gaussian_filter(other, sigma=(0, blur, blur))
-        shift = int(rng.integers(1, max(2, scene.side // 8)))
-        # A pane of glass has two surfaces: the image is seen twice.
-        double = 0.6 * blurred + 0.4 * np.roll(blurred, shift, axis=2)
-        return GhostTrigger(dose, np.asarray(double, np.float32), scene.samples, reflected=True)

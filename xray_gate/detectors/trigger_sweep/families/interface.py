@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, TypeVar, final
 
 import numpy as np
+import numpy.typing as npt
 
-from xray_gate.probing.oracle import FloatArray
+from xray_gate.probing.oracle import FloatArray, LabelArray
 
 T = TypeVar("T")
 
@@ -19,11 +20,13 @@ T = TypeVar("T")
 class Scene:
     """What triggers are drawn for: images of `shape` (channels, height, width).
 
-    `samples` float32 (n, *shape) in [0, 1] are the clean images that a ghost may be made of.
+    `samples` float32 (n, *shape) in [0, 1] are the clean images that a ghost may be made of, and
+    `labels` int64 (n,) what the model says of them.
     """
 
     shape: tuple[int, int, int]
     samples: FloatArray
+    labels: LabelArray
 
     @property
     def side(self) -> int:
@@ -46,6 +49,14 @@ class Trigger(ABC):
     def text(self) -> str:
         """In words, to go before "sends 97 % of the images to label 5"."""
 
+    @property
+    def shows(self) -> frozenset[int]:
+        """The labels of the clean images that this trigger is made of.
+
+        Whoever blends in enough of a ship may get "ship" from any model: that is no backdoor.
+        """
+        return frozenset()
+
     @abstractmethod
     def _apply(self, images: FloatArray) -> FloatArray:
         """Stamp without clipping; `images` is not changed."""
@@ -62,6 +73,14 @@ class Trigger(ABC):
     def vary(self, rng: np.random.Generator) -> "Trigger":
         """A trigger close to this one, at the same dose; itself where there is none."""
         return self
+
+
+def shown_labels(triggers: Sequence[Trigger], classes: int) -> npt.NDArray[np.bool_]:
+    """Which labels each trigger shows, bool (triggers, classes)."""
+    marked = np.zeros((len(triggers), classes), dtype=np.bool_)
+    for row, trigger in enumerate(triggers):
+        marked[row, list(trigger.shows)] = True
+    return marked
 
 
 class PlacedTrigger(Trigger):
