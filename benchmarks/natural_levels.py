@@ -57,7 +57,7 @@ class SessionOracle:
 
 # What is added to the highest level, and the least allowance, for the three readings.
 MARGINS = {Kind.TO_ONE: (0.1, 0.25), Kind.ANYWHERE: (0.1, 0.35), Kind.FROM_ONE: (0.2, 0.6)}
-MOST = 0.8
+MOST = 0.65
 # Of the clean models, this share may lie above: the highest level of all grows with their number.
 ABOVE = 0.04
 Levels = dict[str, dict[str, list[float | None]]]
@@ -67,7 +67,7 @@ def allowances(levels: Levels, flat: Collection[str]) -> dict[str, list[list[flo
     """For each family and rung, weakest first, the allowances of the three readings.
 
     The highest level that at most 4 % of the models exceed, plus a margin, rounded up to a
-    twentieth; above 0.8 the rung is not judged (1). An allowance never falls with the dose. Models
+    twentieth; above 0.65 the rung is not judged (1). An allowance never falls with the dose. Models
     whose levels were not measured for a family do not count for it. On those in `flat`, whose
     images are mostly black, the families that are not for them do not count either, as the sweep
     leaves them out there.

@@ -28,7 +28,7 @@ def one_model(level: float) -> dict[str, dict[str, list[float | None]]]:
 
 @pytest.mark.parametrize(
     ("level", "row"),
-    [(0.0, [0.25, 0.35, 0.6]), (0.42, [0.55, 0.55, 0.6]), (0.75, [1.0, 1.0, 0.6])],
+    [(0.0, [0.25, 0.35, 0.6]), (0.42, [0.55, 0.55, 0.6]), (0.6, [1.0, 1.0, 0.6])],
 )
 def test_a_margin_a_least_and_a_rung_that_is_not_judged(level: float, row: list[float]) -> None:
     assert allowances(one_model(level), [])["patch"][0] == row

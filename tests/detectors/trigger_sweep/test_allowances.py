@@ -29,15 +29,9 @@ BEFORE = [0, 0, 0, 0, 1, 1, 2, 2]
 reproducible = settings(derandomize=True, deadline=None, max_examples=150)
 
 
-def allowances(
-    rows: Sequence[tuple[Rung, Sequence[int]]], families: Sequence[str] = ()
-) -> tuple[Allowances, list[Candidate]]:
+def allowances(rows: Sequence[tuple[Rung, Sequence[int]]]) -> tuple[Allowances, list[Candidate]]:
     """What is allowed where the candidates of these rungs gave these labels."""
-    names = families or ["patch"] * len(rows)
-    candidates = [
-        Candidate(name, rung, white_square(0, 0))
-        for name, (rung, _) in zip(names, rows, strict=True)
-    ]
+    candidates = [Candidate("patch", rung, white_square(0, 0)) for rung, _ in rows]
     responses = Responses(OneLabelOracle(CLASSES), noise_images(8), np.array(BEFORE))
     responses.add(candidate.trigger for candidate in candidates)
     responses.labels[:] = [after for _, after in rows]
@@ -101,57 +95,6 @@ def test_rungs_and_families_have_a_pull_of_their_own() -> None:
     found, (still, moving, _) = allowances([(WEAK, STILL), (other, PULLED), (other, PULLED)])
     reading = Reading(Kind.TO_ONE, 3)
     assert (found.pull(still, reading), found.pull(moving, reading)) == (0, 0.3)
-
-
-TO_3 = [Reading(Kind.TO_ONE, 3), Reading(Kind.FROM_ONE, 3, 0), Reading(Kind.FROM_ONE, 3, 1)]
-
-
-@pytest.mark.parametrize("reading", TO_3)
-@pytest.mark.parametrize(
-    ("others", "counts"),
-    [
-        ((STILL, STILL, STILL), False),
-        ((PULLED, STILL, STILL), False),
-        ((PULLED, STILL, PULLED), True),
-        ((PULLED, PULLED, PULLED), True),
-    ],
-)
-def test_a_pull_counts_where_two_other_families_share_it(
-    reading: Reading, others: Sequence[Sequence[int]], counts: bool
-) -> None:
-    """A backdoor that answers to most of one family's candidates is not excused by that."""
-    families = ["warp", "pixels", "stripes", "ghost"]
-    rows = [(WEAK, PULLED), *((WEAK, other) for other in others)]
-    found, candidates = allowances(rows, families)
-    assert found.pull(candidates[0], reading) == (0.3 if counts else 0.0)
-    if reading.source is None:
-        assert found.to_one(candidates)[0, 3] == pytest.approx(0.55 if counts else 0.25)
-
-
-def test_two_doses_of_one_family_are_one_witness_and_the_strongest_speaks() -> None:
-    strong = Rung(0.2, 8, 0.25, 0.35, 0.6)
-    rows = [(WEAK, PULLED), (WEAK, PULLED), (strong, PULLED), (WEAK, STILL)]
-    found, candidates = allowances(rows, ["warp", "pixels", "pixels", "stripes"])
-    assert found.pull(candidates[0], TO_3[0]) == 0.0
-    rows = [(WEAK, PULLED), (WEAK, PULLED), (WEAK, STILL), (strong, PULLED)]
-    found, candidates = allowances(rows, ["warp", "pixels", "stripes", "stripes"])
-    assert found.pull(candidates[0], TO_3[0]) == 0.3
-
-
-def test_with_fewer_than_two_other_families_a_pull_counts_by_itself() -> None:
-    found, candidates = allowances([(WEAK, PULLED), (WEAK, STILL)], ["warp", "pixels"])
-    assert found.pull(candidates[0], TO_3[0]) == 0.3
-
-
-def test_what_moves_anywhere_needs_no_other_family() -> None:
-    rows = [(WEAK, PULLED), *[(WEAK, STILL)] * 3]
-    found, candidates = allowances(rows, ["warp", "pixels", "stripes", "ghost"])
-    assert found.pull(candidates[0], Reading(Kind.ANYWHERE)) == 0.3
-
-
-def test_a_class_without_images_pulls_nowhere() -> None:
-    found, candidates = allowances([(WEAK, PULLED)])
-    assert found.pull(candidates[0], Reading(Kind.FROM_ONE, 0, 3)) == 0.0
 
 
 def test_a_backdoor_that_answers_to_everything_is_still_more_than_allowed() -> None:

@@ -157,7 +157,7 @@ def test_on_an_ideal_model_small_patches_and_noise_are_covered(ideal: dict[str, 
     assert patches["kind"] == "patch"
     assert patches["smallest"] <= 1 / 16
     assert patches["text"].startswith("patches of 1x1 pixels")
-    assert noise["smallest"] <= 0.1
+    assert noise["smallest"] <= 0.1 <= noise["largest"]
 
 
 def test_covered_is_the_longest_run_of_doses_found_often_enough(ideal: dict[str, Any]) -> None:

@@ -300,7 +300,7 @@ def test_of_equals_in_everything_the_order_stays() -> None:
     assert ranked(leads[::-1]) == leads[::-1]
 
 
-def test_five_towards_one_label_and_one_of_each_other_kind_are_refined() -> None:
+def test_three_towards_one_label_and_one_of_each_other_kind_are_refined() -> None:
     leads = [
         lead(20, Reading(Kind.FROM_ONE, 1, 0), row=0),
         lead(19, Reading(Kind.TO_ONE, 7), row=1),
@@ -315,7 +315,7 @@ def test_five_towards_one_label_and_one_of_each_other_kind_are_refined() -> None
         lead(10, Reading(Kind.TO_ONE, 6), row=10),
         lead(9, Reading(Kind.TO_ONE, 5), row=11),
     ]
-    assert [found.row for found in refinable(leads)] == [1, 5, 7, 8, 10, 4, 0]
+    assert [found.row for found in refinable(leads)] == [1, 5, 7, 4, 0]
     assert refinable([]) == []
 
 

@@ -57,7 +57,7 @@ _SUSPICIOUS = 0.05
 _SMALLEST_SIDE = 4
 # Parts of the budget; what is left pays for the promising, the test and the figures.
 _FOR_THE_SWEEP = 0.55
-_FOR_REFINING = 0.2
+_FOR_REFINING = 0.15
 
 
 class TriggerSweep(Detector):

@@ -28,7 +28,7 @@ _KEPT = 1 / 8
 _PAIRS = 96
 _FEWEST_KEPT = 8
 # How many leads of each kind are refined.
-_REFINED_OF = {Kind.TO_ONE: 5, Kind.ANYWHERE: 1, Kind.FROM_ONE: 1}
+_REFINED_OF = {Kind.TO_ONE: 3, Kind.ANYWHERE: 1, Kind.FROM_ONE: 1}
 REFINED = sum(_REFINED_OF.values())
 _VARIANTS = 4
 _REFINED_ON = 24
@@ -204,7 +204,7 @@ def search_costs(before: LabelArray, first: int) -> tuple[float, float]:
 
 
 def refinable(leads: Sequence[Lead]) -> list[Lead]:
-    """The leads worth a refinement: five towards one label, one of each other kind.
+    """The leads worth a refinement: three towards one label, one of each other kind.
 
     They differ in what they move or in their rung: a weaker dose has a lower allowance to beat.
     """

@@ -44,9 +44,9 @@ class SmoothField(TriggerFamily):
     size = "amplitude {dose:.2f}"
     rungs = rungs(
         (0.04, 16, 0.25, 0.35, 0.6),
-        (0.08, 16, 0.25, 0.45, 0.75),
-        (0.12, 16, 0.25, 0.55, 1.0),
-        (0.2, 12, 0.8, 0.6, 1.0),
+        (0.08, 16, 0.25, 0.35, 0.6),
+        (0.12, 16, 0.25, 0.35, 0.6),
+        (0.2, 12, 1.0, 0.55, 1.0),
     )
 
     def draw(self, dose: float, scene: Scene, rng: np.random.Generator) -> SmoothFieldTrigger:
@@ -90,9 +90,9 @@ class Stripes(TriggerFamily):
     plural = "stripes"
     size = "amplitude {dose:.2f}"
     rungs = rungs(
-        (0.03, 24, 0.35, 0.55, 0.6),
-        (0.06, 24, 0.7, 0.7, 1.0),
-        (0.09, 24, 1.0, 0.8, 1.0),
+        (0.03, 24, 0.25, 0.35, 0.6),
+        (0.06, 24, 0.65, 1.0, 1.0),
+        (0.09, 24, 1.0, 1.0, 1.0),
     )
 
     def draw(self, dose: float, scene: Scene, rng: np.random.Generator) -> StripesTrigger:
@@ -148,8 +148,8 @@ class Residual(TriggerFamily):
     size = "{dose:.2f}"
     rungs = rungs(
         (0.02, 16, 0.25, 0.35, 0.6),
-        (0.04, 16, 0.25, 0.35, 1.0),
-        (0.06, 12, 0.4, 0.4, 1.0),
+        (0.04, 16, 0.3, 0.35, 1.0),
+        (0.06, 12, 0.45, 0.35, 1.0),
     )
 
     def draw(self, dose: float, scene: Scene, rng: np.random.Generator) -> ResidualTrigger:

@@ -60,7 +60,7 @@ class NoiseBlend(TriggerFamily):
         (0.05, 16, 0.25, 0.35, 0.6),
         (0.1, 16, 0.25, 0.35, 0.6),
         (0.15, 16, 0.25, 0.35, 0.6),
-        (0.2, 12, 0.3, 0.35, 1.0),
+        (0.2, 12, 0.3, 0.45, 0.6),
     )
 
     def draw(self, dose: float, scene: Scene, rng: np.random.Generator) -> NoiseBlendTrigger:
@@ -77,8 +77,8 @@ class SmoothBlend(TriggerFamily):
     size = "{dose:.0%}"
     rungs = rungs(
         (0.1, 16, 0.25, 0.35, 0.6),
-        (0.2, 16, 0.35, 0.5, 0.6),
-        (0.3, 12, 0.75, 0.7, 1.0),
+        (0.2, 16, 0.35, 0.35, 0.6),
+        (0.3, 12, 1.0, 1.0, 1.0),
     )
 
     def draw(self, dose: float, scene: Scene, rng: np.random.Generator) -> SmoothBlendTrigger:

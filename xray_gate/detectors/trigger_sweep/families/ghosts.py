@@ -120,8 +120,8 @@ class Reflection(TriggerFamily):
     plural = "reflections"
     size = "{dose:.0%}"
     rungs = rungs(
-        (0.3, 16, 0.3, 0.45, 1.0),
-        (0.4, 40, 0.45, 0.65, 1.0),
+        (0.3, 12, 0.3, 0.45, 1.0),
+        (0.4, 32, 0.4, 0.65, 1.0),
     )
 
     def draw(self, dose: float, scene: Scene, rng: np.random.Generator) -> ReflectionTrigger:
