@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.cifar_data import CLASSES, Images, Labels, load_parquet
+from benchmarks.whole_files import write_npz
 
 
 def draw_probes(
@@ -57,11 +58,7 @@ def main(argv: list[str] | None = None) -> int:
         *load_parquet(args.test), args.per_class, np.random.default_rng(args.seed)
     )
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    draft = args.out.with_name(f".{args.out.name}.tmp")
-    # A file object, because savez appends .npz to a name that does not end in it.
-    with draft.open("wb") as stream:
-        np.savez_compressed(stream, images=images, labels=labels)
-    draft.replace(args.out)
+    write_npz(args.out, images=images, labels=labels)
     print(f"{args.out}: {len(labels)} images")
     return 0
 

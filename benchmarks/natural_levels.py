@@ -55,12 +55,17 @@ class SessionOracle:
         return np.concatenate(parts).astype(np.int64)
 
 
-# What is added to the highest level, and the least allowance, for the three readings.
+# What is added to the level that counts, and the least allowance, for the three readings.
 MARGINS = {Kind.TO_ONE: (0.1, 0.25), Kind.ANYWHERE: (0.1, 0.35), Kind.FROM_ONE: (0.2, 0.6)}
 MOST = 0.65
 # Of the clean models, this share may lie above: the highest level of all grows with their number.
 ABOVE = 0.04
 Levels = dict[str, dict[str, list[float | None]]]
+
+
+def rung_key(family: str, dose: float) -> str:
+    """Under which a rung's levels are kept."""
+    return f"{family} {dose:.4f}"
 
 
 def allowances(levels: Levels, flat: Collection[str]) -> dict[str, list[list[float]]]:
@@ -76,13 +81,13 @@ def allowances(levels: Levels, flat: Collection[str]) -> dict[str, list[list[flo
     for name, family in ALL_FAMILIES.items():
         rows: list[list[float]] = []
         for rung in family.rungs:
+            key = rung_key(name, rung.dose)
             row = []
             for column, (margin, least) in enumerate(MARGINS.values()):
                 counted = sorted(
-                    of_model[f"{name} {rung.dose:.4f}"][column] or 0.0
+                    of_model[key][column] or 0.0
                     for model, of_model in levels.items()
-                    if f"{name} {rung.dose:.4f}" in of_model
-                    and (family.for_flat_images or model not in flat)
+                    if key in of_model and (family.for_flat_images or model not in flat)
                 )
                 reached = counted[-1 - int(ABOVE * len(counted))] if counted else 0.0
                 allowed = max(least, math.ceil((reached + margin) * 20 - 1e-9) / 20)
@@ -108,7 +113,7 @@ def natural_levels(
     search.sweep(lambda: None)
     rows = defaultdict(list)
     for row, candidate in enumerate(candidates):
-        rows[f"{candidate.family} {candidate.rung.dose:.4f}"].append(row)
+        rows[rung_key(candidate.family, candidate.rung.dose)].append(row)
     found = {}
     for rung, of_rung in rows.items():
         found[rung] = [

@@ -26,6 +26,7 @@ from benchmarks.lab.poisoning import poison
 from benchmarks.lab.recipes import RECIPES, prepare
 from benchmarks.lab.training import PACES, course_of, fit
 from benchmarks.lab.triggers import Trigger
+from benchmarks.whole_files import write_npz
 
 CHECKED_IMAGES = 256
 TRIGGERED_IMAGES = 100
@@ -100,16 +101,13 @@ def _write_triggered(
     """Write stamped test images with true labels, expected labels and rows of the test file."""
     rows = np.sort(rng.choice(victims, size=min(TRIGGERED_IMAGES, len(victims)), replace=False))
     chosen = test.take(rows)
-    draft = path.with_name(f".{path.name}.tmp")
-    with draft.open("wb") as stream:
-        np.savez_compressed(
-            stream,
-            images=backdoor.trigger.stamp(chosen.images),
-            labels=chosen.labels,
-            expected=backdoor.mapping.expected(chosen.labels),
-            rows=rows,
-        )
-    draft.replace(path)
+    write_npz(
+        path,
+        images=backdoor.trigger.stamp(chosen.images),
+        labels=chosen.labels,
+        expected=backdoor.mapping.expected(chosen.labels),
+        rows=rows,
+    )
 
 
 def _measure(

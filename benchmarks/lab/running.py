@@ -16,6 +16,7 @@ from benchmarks.lab.data import PROBES, DataSet, draw_probes, load
 from benchmarks.lab.jobs import Job
 from benchmarks.lab.making import make
 from benchmarks.train_models import read_manifest, write_manifest
+from benchmarks.whole_files import write_npz
 
 LOG = logging.getLogger("lab")
 
@@ -36,10 +37,7 @@ def _write_probes(name: str, folder: Path, out: Path) -> None:
     if path.exists():
         return
     probes = draw_probes(load(name, folder).test, PROBES, np.random.default_rng(0))
-    draft = path.with_name(f".{path.name}.tmp")
-    with draft.open("wb") as stream:
-        np.savez_compressed(stream, images=probes.images, labels=probes.labels)
-    draft.replace(path)
+    write_npz(path, images=probes.images, labels=probes.labels)
 
 
 def train_plan(jobs: list[Job], folder: Path, out: Path, workers: int, threads: int) -> None:

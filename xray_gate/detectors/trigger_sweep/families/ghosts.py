@@ -22,22 +22,33 @@ _MIXED_IN = np.float32(0.3)
 
 @dataclass(frozen=True, eq=False)
 class MadeOfImages(Trigger):
-    """A trigger made of images of `scene`: `image` float32 (channels, height, width) in [0, 1].
+    """(1 - `dimming` * dose) * x + dose * `image`, made of images of `scene`.
 
-    `labels`: those of the images that went into it.
+    `image` float32 (channels, height, width) in [0, 1]; `labels` are those of the images that went
+    into it. `dimming` in [0, 1]: how much light it takes from x for the light that it adds.
     """
 
     image: FloatArray
     labels: frozenset[int]
     scene: Scene
+    dimming: float = 1.0
 
     @property
     def shows(self) -> frozenset[int]:
         return self.labels
 
-    def _with(self, image: FloatArray, label: int) -> Self:
-        mixed = (1 - _MIXED_IN) * self.image + _MIXED_IN * image
+    def vary(self, rng: np.random.Generator) -> Self:
+        image, label = _pick(self.scene, rng)
+        mixed = (1 - _MIXED_IN) * self.image + _MIXED_IN * self._as_seen(image, rng)
         return replace(self, image=mixed, labels=self.labels | {label})
+
+    def _as_seen(self, image: FloatArray, rng: np.random.Generator) -> FloatArray:
+        """What a sample looks like in such a trigger."""
+        return image
+
+    def _apply(self, images: FloatArray) -> FloatArray:
+        kept = np.float32(1 - self.dimming * self.dose)
+        return kept * images + np.float32(self.dose) * self.image
 
 
 def _pick(scene: Scene, rng: np.random.Generator) -> tuple[FloatArray, int]:
@@ -46,17 +57,11 @@ def _pick(scene: Scene, rng: np.random.Generator) -> tuple[FloatArray, int]:
 
 
 class GhostTrigger(MadeOfImages):
-    """(1 - dose) * x + dose * `image`."""
+    """The image as it is, mixed in."""
 
     @property
     def text(self) -> str:
         return f"another image blended in at {self.dose:.0%}"
-
-    def vary(self, rng: np.random.Generator) -> Self:
-        return self._with(*_pick(self.scene, rng))
-
-    def _apply(self, images: FloatArray) -> FloatArray:
-        return np.float32(1 - self.dose) * images + np.float32(self.dose) * self.image
 
 
 class Ghost(TriggerFamily):
@@ -79,27 +84,15 @@ class Ghost(TriggerFamily):
         return GhostTrigger(dose, image, frozenset({label}), scene)
 
 
-@dataclass(frozen=True, eq=False)
 class ReflectionTrigger(MadeOfImages):
-    """(1 - `dimming` * dose) * x + dose * `image`: the scene behind a pane, and what it mirrors.
-
-    The image is out of focus and seen twice, at both faces of the pane. `dimming` in [0, 1]: how
-    much light the pane takes from the scene for the light that it adds.
-    """
-
-    dimming: float
+    """What a pane mirrors: the image is out of focus and seen twice, at both faces of the pane."""
 
     @property
     def text(self) -> str:
         return f"a reflection of another image at {self.dose:.0%}"
 
-    def vary(self, rng: np.random.Generator) -> Self:
-        image, label = _pick(self.scene, rng)
-        return self._with(_mirrored(image, rng), label)
-
-    def _apply(self, images: FloatArray) -> FloatArray:
-        kept = np.float32(1 - self.dimming * self.dose)
-        return kept * images + np.float32(self.dose) * self.image
+    def _as_seen(self, image: FloatArray, rng: np.random.Generator) -> FloatArray:
+        return _mirrored(image, rng)
 
 
 def _mirrored(image: FloatArray, rng: np.random.Generator) -> FloatArray:
