@@ -1,6 +1,8 @@
-"""Probe sets from arrays: .npz files, and the checks that all kinds of probe files share."""
+"""Probe sets from arrays: .npz files, and the checks that all kinds of image files share."""
 
 import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +23,8 @@ def read_npz(path: Path, size: Size | None, limit: int) -> ProbeSet:
     """The .npz kind of `read_probes`, which describes it; raises `InputError`."""
     images, stored = _npz_arrays(path)
     labels = integer_labels(stored, f"{path}: `labels`")
-    _require_images(images, path)
-    if len(images) != len(labels):
-        raise InputError(
-            f"{path}: {len(images)} images, but {len(labels)} labels; save one label an image"
-        )
+    require_images(images.shape, images.dtype, path)
+    require_a_label_each(len(images), labels, path)
     chosen = balanced(labels, limit)
     images, labels = images[chosen], labels[chosen]
     require_room(len(images), images.shape[1:] if size is None else (*size, 3), path)
@@ -43,7 +42,7 @@ def read_npz(path: Path, size: Size | None, limit: int) -> ProbeSet:
 
 
 def _npz_arrays(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    try:
+    with npz_errors(path):
         with zipfile.ZipFile(path) as archive:
             unpacked = sum(member.file_size for member in archive.infolist())
         if unpacked > _MOST_NPZ_BYTES:
@@ -52,43 +51,63 @@ def _npz_arrays(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
                 "are enough)"
             )
         with np.load(path, allow_pickle=False) as arrays:
-            missing = [name for name in ("images", "labels") if name not in arrays.files]
-            if missing:
-                raise InputError(
-                    f"{path}: holds no array {missing[0]!r} (it has: {', '.join(arrays.files)}); "
-                    "save it with numpy.savez(file, images=..., labels=...)"
-                )
+            require_arrays(arrays.files, path)
             return arrays["images"], arrays["labels"]
+
+
+@contextmanager
+def npz_errors(path: Path, where: str = "") -> Iterator[None]:
+    """What goes wrong inside becomes an `InputError`, with `where` after the file's name."""
+    try:
+        yield
     except InputError:
         raise
     # Besides its own errors numpy passes on those of zipfile, zlib and the header's parser.
     except Exception as error:
         raise InputError(
-            f"{path}: cannot be read as .npz ({error}); save it again with numpy.savez, with "
-            "plain number arrays, and check that the file is whole"
+            f"{path}:{where} cannot be read as .npz ({error}); save it again with numpy.savez, "
+            "with plain number arrays, and check that the file is whole"
         ) from error
 
 
-def _require_images(images: npt.NDArray[Any], path: Path) -> None:
-    layout, channel_axis, other_axis = "(n, channels, height, width)", 1, 3
-    if images.dtype == np.uint8:
-        layout, channel_axis, other_axis = "(n, height, width, channels)", 3, 1
-    elif images.dtype.kind != "f":
+def require_arrays(names: Sequence[str], path: Path) -> None:
+    """Raise `InputError` where `names`, those of an .npz file's arrays, lack one."""
+    missing = [name for name in ("images", "labels") if name not in names]
+    if missing:
         raise InputError(
-            f"{path}: `images` has the type {images.dtype}; save uint8 (0 to 255) or float32 "
-            "([0, 1])"
+            f"{path}: holds no array {missing[0]!r} (it has: {', '.join(names)}); "
+            "save it with numpy.savez(file, images=..., labels=...)"
         )
-    problem = f"{path}: {images.dtype} `images` has the shape {images.shape}, expected {layout}"
-    if images.ndim != 4:
+
+
+def require_a_label_each(images: int, labels: LabelArray, path: Path) -> None:
+    """Raise `InputError` where there are not as many labels as images."""
+    if images != len(labels):
+        raise InputError(
+            f"{path}: {images} images, but {len(labels)} labels; save one label an image"
+        )
+
+
+def require_images(shape: tuple[int, ...], dtype: np.dtype[Any], path: Path) -> None:
+    """Raise `InputError` where an array of this shape and type is none of images."""
+    layout, channel_axis, other_axis = "(n, channels, height, width)", 1, 3
+    if dtype == np.uint8:
+        layout, channel_axis, other_axis = "(n, height, width, channels)", 3, 1
+    elif dtype.kind != "f":
+        raise InputError(
+            f"{path}: `images` has the type {dtype}; save uint8 (0 to 255) or float32 ([0, 1])"
+        )
+    problem = f"{path}: {dtype} `images` has the shape {shape}, expected {layout}"
+    if len(shape) != 4:
         raise InputError(f"{problem}; add the missing axis (grey images have 1 channel)")
-    if len(images) == 0:
-        raise InputError(f"{path}: `images` is empty; save some clean labelled images")
-    if images.shape[channel_axis] not in (1, 3):
-        if images.shape[other_axis] in (1, 3):
+    if shape[0] == 0:
+        raise InputError(f"{path}: `images` is empty; save some labelled images")
+    if shape[channel_axis] not in (1, 3):
+        if shape[other_axis] in (1, 3):
             order = (0, 2, 3, 1) if channel_axis == 3 else (0, 3, 1, 2)
             raise InputError(f"{problem}; the channels look misplaced, use transpose{order}")
         raise InputError(f"{problem} with 1 or 3 channels; convert to grey or RGB")
-    if 0 in images.shape[1:]:
+    if 0 in shape[1:]:
         raise InputError(f"{problem} with at least one pixel; save the images again")
 
 
