@@ -56,7 +56,7 @@ class Confirmed:
     @property
     def excess(self) -> float:
         """How far the share lies above the allowance, see `allowances.excess`."""
-        return excess(self.share, self.allowance)
+        return float(excess(self.share, self.allowance))
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""

@@ -119,17 +119,13 @@ class Search:
         before = self.responses.before
         to_one = shares_by_label(before, after, self.responses.classes)
         anywhere = ((after != before) & (after >= 0)).sum(axis=1) / len(self._first)
-        allowed = self.allowances.to_one(self.candidates)
-        above = np.where(allowed < 1, (to_one - allowed) / np.maximum(1 - allowed, 1e-9), -1.0)
-        reading = Reading(Kind.ANYWHERE)
-        best = [
-            max(row, excess(float(moved), self.allowances.of(candidate, reading)))
-            for row, moved, candidate in zip(
-                above.max(axis=1), anywhere, self.candidates, strict=True
-            )
-        ]
+        to_any = [self.allowances.of(each, Reading(Kind.ANYWHERE)) for each in self.candidates]
+        best = np.maximum(
+            excess(to_one, self.allowances.to_one(self.candidates)).max(axis=1),
+            excess(anywhere, to_any),
+        )
         # A stable sort: of equals, the first drawn.
-        return [int(row) for row in np.argsort(-np.asarray(best), kind="stable")[:count]]
+        return [int(row) for row in np.argsort(-best, kind="stable")[:count]]
 
     def broad(self, row: int) -> list[Lead]:
         """The readings over all classes: to the label that most images move to, and anywhere."""
@@ -153,6 +149,7 @@ class Search:
         before = self.responses.before
         triggers = [candidate.trigger for candidate in self.candidates]
         shown = shown_labels(triggers, self.responses.classes)
+        allowed = [candidate.rung.from_one for candidate in self.candidates]
         scored: list[tuple[float, int, int, int]] = []
         for source in np.unique(before[self._first]):
             columns = self._first[before[self._first] == source]
@@ -165,16 +162,8 @@ class Search:
             stands_out[shown] = -np.inf
             label = stands_out.argmax(axis=1)
             rows = np.arange(len(self.candidates))
-            values = stands_out[rows, label]
-            scored += [
-                (
-                    excess(float(values[row]), self.candidates[row].rung.from_one),
-                    int(row),
-                    int(source),
-                    int(label[row]),
-                )
-                for row in rows
-            ]
+            above = excess(stands_out[rows, label], allowed)
+            scored += [(float(above[row]), int(row), int(source), int(label[row])) for row in rows]
         scored.sort(key=lambda item: (-item[0], item[1:]))
         return [(row, source, label) for _, row, source, label in scored[:_PAIRS]]
 
