@@ -3,8 +3,7 @@
     python -m benchmarks.natural_levels MODEL... --probes probes.npz --out levels.json
 
 For every rung and reading the best of the drawn candidates is refined, as a sweep would refine
-it, and measured on held-out images. The model's own pull (`allowances`) is taken off, and from the
-share that moves to one label, in a column of its own, the model's disturbance instead. The
+it, and measured on held-out images; the model's own pull (`allowances`) is taken off. The
 allowances in `xray_gate/detectors/trigger_sweep/families` follow from these figures by a fixed
 rule, `allowances`.
 """
@@ -15,13 +14,13 @@ import argparse
 import json
 import math
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.cifar_network import open_session
-from xray_gate.detectors.trigger_sweep.candidates import Candidate, draw_candidates
+from xray_gate.detectors.trigger_sweep.candidates import draw_candidates
 from xray_gate.detectors.trigger_sweep.detector import split_probes
 from xray_gate.detectors.trigger_sweep.families.all_families import ALL_FAMILIES
 from xray_gate.detectors.trigger_sweep.families.interface import Scene
@@ -56,10 +55,9 @@ class SessionOracle:
         return np.concatenate(parts).astype(np.int64)
 
 
-# For each column, what is added to the level that counts, the least allowance, and the greatest
-# that is still judged: all-to-one beyond the pull and beyond the disturbance, all-to-all, and
-# source-specific.
-MARGINS = ((0.1, 0.25, 0.65), (0.1, 0.25, 0.5), (0.1, 0.35, 0.65), (0.2, 0.6, 0.65))
+# What is added to the level that counts, and the least allowance, for the three readings.
+MARGINS = {Kind.TO_ONE: (0.1, 0.25), Kind.ANYWHERE: (0.1, 0.35), Kind.FROM_ONE: (0.2, 0.6)}
+MOST = 0.65
 # Of the clean models, this share may lie above: the highest level of all grows with their number.
 ABOVE = 0.04
 Levels = dict[str, dict[str, list[float | None]]]
@@ -71,13 +69,13 @@ def rung_key(family: str, dose: float) -> str:
 
 
 def allowances(levels: Levels, flat: Collection[str]) -> dict[str, list[list[float]]]:
-    """For each family and rung, weakest first, the allowances in the columns' order.
+    """For each family and rung, weakest first, the allowances of the three readings.
 
     The highest level that at most 4 % of the models exceed, plus a margin, rounded up to a
-    twentieth; above the greatest that is judged it is 1. An allowance never falls with the dose.
-    Models whose level was not measured do not count. On those in `flat`,
-    whose images are mostly black, the families that are not for them do not count either, as the
-    sweep leaves them out there.
+    twentieth; above 0.65 the rung is not judged (1). An allowance never falls with the dose. Models
+    whose levels were not measured for a family do not count for it. On those in `flat`, whose
+    images are mostly black, the families that are not for them do not count either, as the sweep
+    leaves them out there.
     """
     found: dict[str, list[list[float]]] = {}
     for name, family in ALL_FAMILIES.items():
@@ -85,17 +83,15 @@ def allowances(levels: Levels, flat: Collection[str]) -> dict[str, list[list[flo
         for rung in family.rungs:
             key = rung_key(name, rung.dose)
             row = []
-            for column, (margin, least, most) in enumerate(MARGINS):
+            for column, (margin, least) in enumerate(MARGINS.values()):
                 counted = sorted(
-                    level
+                    of_model[key][column] or 0.0
                     for model, of_model in levels.items()
                     if key in of_model and (family.for_flat_images or model not in flat)
-                    for level in [of_model[key][column]]
-                    if level is not None
                 )
                 reached = counted[-1 - int(ABOVE * len(counted))] if counted else 0.0
                 allowed = max(least, math.ceil((reached + margin) * 20 - 1e-9) / 20)
-                row.append(1.0 if allowed > most else round(allowed, 2))
+                row.append(1.0 if allowed > MOST else round(allowed, 2))
             rows.append([max(pair) for pair in zip(row, rows[-1], strict=True)] if rows else row)
         found[name] = rows
     return found
@@ -104,7 +100,7 @@ def allowances(levels: Levels, flat: Collection[str]) -> dict[str, list[list[flo
 def natural_levels(
     oracle: SessionOracle, probes: ProbeSet, families: Sequence[str], seed: int
 ) -> dict[str, list[float | None]]:
-    """For `family dose`: the columns' held-out shares, None where no such reading was made."""
+    """For `family dose`: the held-out shares of the three readings, None where none was made."""
     rng = np.random.default_rng(seed)
     split_rng, draw_rng, refine_rng = rng.spawn(3)
     labels = oracle.labels(Images(probes.images))
@@ -120,14 +116,11 @@ def natural_levels(
         rows[rung_key(candidate.family, candidate.rung.dose)].append(row)
     found = {}
     for rung, of_rung in rows.items():
-        refined = [
-            lead and search.refine(lead, REFINEMENT, refine_rng) for lead in _best(search, of_rung)
-        ]
         found[rung] = [
-            _beyond(held_out, refined[0], search.allowances.pull),
-            _beyond(held_out, refined[0], lambda of, _: search.allowances.disturbance(of)),
-            _beyond(held_out, refined[1], search.allowances.pull),
-            _beyond(held_out, refined[2], search.allowances.pull),
+            None
+            if lead is None
+            else _beyond_the_pull(search, held_out, search.refine(lead, REFINEMENT, refine_rng))
+            for lead in _best(search, of_rung)
         ]
     return found
 
@@ -164,16 +157,12 @@ def _likeliest(search: Search, row: int, source: int) -> int:
     return int(count.argmax())
 
 
-def _beyond(
-    held_out: Responses, lead: Lead | None, natural: Callable[[Candidate, Reading], float]
-) -> float | None:
-    """The held-out share less what the sweep takes off as well."""
-    if lead is None:
-        return None
+def _beyond_the_pull(search: Search, held_out: Responses, lead: Lead) -> float:
+    """The held-out share less the model's own pull, which the sweep takes off as well."""
     (row,) = held_out.add([lead.candidate.trigger])
     held_out.ask([(row, np.arange(len(held_out.images)))])
-    share = lead.reading.share(held_out.before, held_out.labels[row])
-    return round(max(0.0, share - natural(lead.candidate, lead.reading)), 3)
+    pull = search.allowances.pull(lead.candidate, lead.reading)
+    return round(max(0.0, lead.reading.share(held_out.before, held_out.labels[row]) - pull), 3)
 
 
 def main(argv: list[str] | None = None) -> int:

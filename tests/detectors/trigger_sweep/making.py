@@ -55,12 +55,9 @@ def white_square(top: int, left: int, side: int = 2, shape: Shape = RGB) -> Patc
 def with_allowance(
     count: int, allowed: float | Sequence[float], shape: Shape = RGB, seed: int = 0
 ) -> list[Candidate]:
-    """Random patches of a quarter of the side; `allowed`, or its three parts, is what may move.
-
-    What may move beyond the disturbance is not judged.
-    """
+    """Random patches of a quarter of the side; `allowed`, or its three parts, is what may move."""
     to_one, anywhere, from_one = (allowed,) * 3 if isinstance(allowed, float) else allowed
-    rung = Rung(1 / 4, 1, to_one, 1.0, anywhere, from_one)
+    rung = Rung(1 / 4, 1, to_one, anywhere, from_one)
     rng = np.random.default_rng(seed)
     side = min(shape[1:]) // 4
     made = []

@@ -29,7 +29,7 @@ CLASSES = 4
 CENTRES, PROBES = world(CLASSES, 20)
 SWEPT, HELD_OUT = PROBES.images[:40], PROBES.images[40:]
 FIRST = np.arange(16)
-RUNG = Rung(1 / 4, 1, 0.3, 1.0, 0.4, 0.6)
+RUNG = Rung(1 / 4, 1, 0.3, 0.4, 0.6)
 TO_THREE = Reading(Kind.TO_ONE, 3)
 
 

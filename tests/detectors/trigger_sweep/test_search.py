@@ -27,7 +27,7 @@ from xray_gate.probing.oracle import FloatArray, Images, LabelArray
 CLASSES = 5
 CENTRES, PROBES = world(CLASSES, 8)
 FIRST = np.arange(16)
-RUNG = Rung(1 / 8, 1, 0.3, 1.0, 0.4, 0.6)
+RUNG = Rung(1 / 8, 1, 0.3, 0.4, 0.6)
 
 
 def nothing() -> None:
@@ -149,7 +149,7 @@ def test_no_class_is_said_to_move_to_its_own_label(backdoor: bool) -> None:
 def ghosts(labels: Sequence[int], count: int = 12) -> list[Candidate]:
     """Ghosts of the centres with these labels."""
     pool = Scene(PROBES.images.shape[1:], CENTRES[list(labels)], np.array(labels))
-    rung, rng = Rung(0.5, 1, 0.3, 1.0, 0.4, 0.6), np.random.default_rng(0)
+    rung, rng = Rung(0.5, 1, 0.3, 0.4, 0.6), np.random.default_rng(0)
     return [Candidate("ghost", rung, Ghost().draw(0.5, pool, rng)) for _ in range(count)]
 
 
@@ -281,7 +281,7 @@ def test_a_lead_about_which_nothing_was_asked_has_no_share() -> None:
 def lead(
     moved: int, reading: Reading, dose: float = 0.1, allowance: float = 0.3, row: int = 0
 ) -> Lead:
-    rung = Rung(dose, 1, allowance, 1.0, allowance, allowance)
+    rung = Rung(dose, 1, allowance, allowance, allowance)
     return Lead(row, Candidate("patch", rung, white_square(0, 0)), reading, allowance, moved, 20)
 
 

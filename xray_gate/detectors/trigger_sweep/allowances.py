@@ -1,11 +1,9 @@
-"""What a share is held against: the rung's allowance, and what its candidates do by nature.
+"""What a share is held against: the rung's allowance, and the model's own pull.
 
 At a strong dose any model tends somewhere: noise looks like a frog to many, an imbalanced one leans
-towards its largest class. The median over a rung's candidates measures that on the model at hand,
-in two ways: its pull towards one label, and its disturbance, which is how many images change their
-label at all. A trigger has to move more images than the pull and the rung's allowance together.
-A steady model, which candidates of the rung hardly disturb, moves less towards any one label, too;
-so for all-to-one the disturbance and its own, lower allowance count where they allow less.
+towards its largest class. The median over a rung's candidates measures that pull on the model at
+hand; what most candidates of a rung do alike is no trigger. A trigger has to move more images than
+the pull and the rung's allowance together.
 """
 
 from collections.abc import Sequence
@@ -22,14 +20,13 @@ from xray_gate.probing.oracle import LabelArray
 
 # A backdoor that answers to most candidates of a rung must not raise its own allowance for ever.
 _MOST_PULL = 0.3
-_MOST_DISTURBANCE = 0.5
 
 
 class Allowances:
     """The allowances of one model, from what every candidate does to the `first` columns.
 
     With those of a `champion`, an admitted model of the same task, the smaller pull of the two
-    counts, and the smaller disturbance: what a task attracts by nature, it attracts in both.
+    counts: what a task attracts by nature, it attracts in both.
     """
 
     def __init__(
@@ -52,17 +49,14 @@ class Allowances:
         """The share that models without a backdoor stay under, in [0, 1]; 1: it is not judged."""
         if reading.label in candidate.trigger.shows:
             return 1.0
-        rung = candidate.rung
-        allowed = _beyond(base_allowance(rung, reading.kind), self.pull(candidate, reading))
-        if reading.kind is not Kind.TO_ONE:
-            return allowed
-        return min(allowed, _beyond(rung.disturbed, self.disturbance(candidate)))
+        base = base_allowance(candidate.rung, reading.kind)
+        return base if base >= 1 else min(1.0, base + self.pull(candidate, reading))
 
     def pull(self, candidate: Candidate, reading: Reading) -> float:
         """The median share over the candidates of the same rung, at most 0.3."""
         rung = _rung_of(candidate)
         if reading.kind is Kind.ANYWHERE:
-            median = self._moved_anywhere(rung)
+            median = float(np.median((self._after[rung] != self._before).mean(axis=1)))
         elif reading.source is None:
             median = float(self._to_label[rung][reading.label])
         else:
@@ -72,17 +66,10 @@ class Allowances:
         own = min(_MOST_PULL, median)
         return own if self._champion is None else min(own, self._champion.pull(candidate, reading))
 
-    def disturbance(self, candidate: Candidate) -> float:
-        """The median share that the candidates of the same rung move anywhere, at most 0.5."""
-        own = min(_MOST_DISTURBANCE, self._moved_anywhere(_rung_of(candidate)))
-        return own if self._champion is None else min(own, self._champion.disturbance(candidate))
-
     def to_one(self, candidates: Sequence[Candidate]) -> Shares:
         """The allowances for all-to-one, float (candidates, classes)."""
         base = np.array([candidate.rung.to_one for candidate in candidates])[:, None]
-        allowed: Shares = np.where(base >= 1, 1.0, np.minimum(1.0, base + self._pulls(candidates)))
-        disturbed = [_beyond(c.rung.disturbed, self.disturbance(c)) for c in candidates]
-        allowed = np.minimum(allowed, np.array(disturbed, np.float64)[:, None])
+        allowed = np.where(base >= 1, 1.0, np.minimum(1.0, base + self._pulls(candidates)))
         allowed[shown_labels([c.trigger for c in candidates], self._classes)] = 1.0
         return allowed
 
@@ -91,22 +78,14 @@ class Allowances:
         own = np.minimum(own, _MOST_PULL)
         return own if self._champion is None else np.minimum(own, self._champion._pulls(candidates))
 
-    def _moved_anywhere(self, rung: tuple[str, float]) -> float:
-        return float(np.median((self._after[rung] != self._before).mean(axis=1)))
-
     def _medians(self, after: LabelArray) -> Shares:
         return np.asarray(
             np.median(shares_by_label(self._before, after, self._classes), axis=0), np.float64
         )
 
 
-def _beyond(base: float, natural: float) -> float:
-    """`base` and `natural` together, at most 1; a base of 1 means that the rung is not judged."""
-    return 1.0 if base >= 1 else min(1.0, base + natural)
-
-
 def base_allowance(rung: Rung, kind: Kind) -> float:
-    """The rung's own allowance for a kind of reading, beyond the pull."""
+    """The rung's own allowance for a kind of reading."""
     return {Kind.TO_ONE: rung.to_one, Kind.ANYWHERE: rung.anywhere, Kind.FROM_ONE: rung.from_one}[
         kind
     ]

@@ -43,10 +43,10 @@ class SmoothField(TriggerFamily):
     plural = "smooth fields"
     size = "amplitude {dose:.2f}"
     rungs = rungs(
-        (0.04, 16, 0.25, 0.25, 0.35, 0.6),
-        (0.08, 16, 0.25, 0.25, 0.35, 0.6),
-        (0.12, 16, 0.25, 0.25, 0.35, 0.6),
-        (0.2, 56, 1.0, 0.45, 0.55, 1.0),
+        (0.04, 16, 0.25, 0.35, 0.6),
+        (0.08, 16, 0.25, 0.35, 0.6),
+        (0.12, 16, 0.25, 0.35, 0.6),
+        (0.2, 12, 1.0, 0.55, 1.0),
     )
 
     def draw(self, dose: float, scene: Scene, rng: np.random.Generator) -> SmoothFieldTrigger:
@@ -90,8 +90,9 @@ class Stripes(TriggerFamily):
     plural = "stripes"
     size = "amplitude {dose:.2f}"
     rungs = rungs(
-        (0.03, 24, 0.25, 0.3, 0.35, 0.6),
-        (0.06, 56, 0.65, 0.45, 1.0, 1.0),
+        (0.03, 24, 0.25, 0.35, 0.6),
+        (0.06, 24, 0.65, 1.0, 1.0),
+        (0.09, 24, 1.0, 1.0, 1.0),
     )
 
     def draw(self, dose: float, scene: Scene, rng: np.random.Generator) -> StripesTrigger:
@@ -146,9 +147,9 @@ class Residual(TriggerFamily):
     plural = "residuals"
     size = "{dose:.2f}"
     rungs = rungs(
-        (0.02, 16, 0.25, 0.25, 0.35, 0.6),
-        (0.04, 16, 0.3, 0.25, 0.35, 1.0),
-        (0.06, 12, 0.45, 0.25, 0.35, 1.0),
+        (0.02, 16, 0.25, 0.35, 0.6),
+        (0.04, 16, 0.3, 0.35, 1.0),
+        (0.06, 12, 0.45, 0.35, 1.0),
     )
 
     def draw(self, dose: float, scene: Scene, rng: np.random.Generator) -> ResidualTrigger:

@@ -57,10 +57,10 @@ class NoiseBlend(TriggerFamily):
     plural = "noise blends"
     size = "{dose:.0%}"
     rungs = rungs(
-        (0.05, 16, 0.25, 0.25, 0.35, 0.6),
-        (0.1, 16, 0.25, 0.25, 0.35, 0.6),
-        (0.15, 16, 0.25, 0.25, 0.35, 0.6),
-        (0.2, 12, 0.3, 0.25, 0.45, 0.6),
+        (0.05, 16, 0.25, 0.35, 0.6),
+        (0.1, 16, 0.25, 0.35, 0.6),
+        (0.15, 16, 0.25, 0.35, 0.6),
+        (0.2, 12, 0.3, 0.45, 0.6),
     )
 
     def draw(self, dose: float, scene: Scene, rng: np.random.Generator) -> NoiseBlendTrigger:
@@ -76,9 +76,9 @@ class SmoothBlend(TriggerFamily):
     plural = "blends of smooth colours"
     size = "{dose:.0%}"
     rungs = rungs(
-        (0.1, 16, 0.25, 0.25, 0.35, 0.6),
-        (0.2, 16, 0.35, 0.3, 0.35, 0.6),
-        (0.3, 12, 1.0, 0.5, 1.0, 1.0),
+        (0.1, 16, 0.25, 0.35, 0.6),
+        (0.2, 16, 0.35, 0.35, 0.6),
+        (0.3, 12, 1.0, 1.0, 1.0),
     )
 
     def draw(self, dose: float, scene: Scene, rng: np.random.Generator) -> SmoothBlendTrigger:

@@ -73,10 +73,10 @@ class Ghost(TriggerFamily):
     plural = "ghosts of other images"
     size = "{dose:.0%}"
     rungs = rungs(
-        (0.1, 8, 0.25, 0.25, 0.35, 0.6),
-        (0.2, 12, 0.25, 0.25, 0.5, 1.0),
-        (0.3, 12, 0.35, 0.25, 0.6, 1.0),
-        (0.4, 12, 0.5, 0.25, 0.65, 1.0),
+        (0.1, 8, 0.25, 0.35, 0.6),
+        (0.2, 12, 0.25, 0.5, 1.0),
+        (0.3, 12, 0.35, 0.6, 1.0),
+        (0.4, 12, 0.5, 0.65, 1.0),
     )
 
     def draw(self, dose: float, scene: Scene, rng: np.random.Generator) -> GhostTrigger:
@@ -113,8 +113,8 @@ class Reflection(TriggerFamily):
     plural = "reflections"
     size = "{dose:.0%}"
     rungs = rungs(
-        (0.3, 12, 0.3, 0.25, 0.45, 1.0),
-        (0.4, 64, 0.4, 0.3, 0.65, 1.0),
+        (0.3, 12, 0.3, 0.45, 1.0),
+        (0.4, 32, 0.4, 0.65, 1.0),
     )
 
     def draw(self, dose: float, scene: Scene, rng: np.random.Generator) -> ReflectionTrigger:

@@ -101,16 +101,14 @@ class Rung:
     """One dose of a family: of a sweep's candidates, `weight` parts are drawn at it.
 
     The allowances, each in [0, 1], are what models without a backdoor stay under at this dose, for
-    the best candidate of a sweep: the share of the images that moves to one label (`to_one` beyond
-    the model's pull to it, `disturbed` beyond the share that an ordinary candidate moves anywhere),
-    the share that moves anywhere, and the share of one class's images that moves to one label. They
-    were set on development models, see benchmarks/README.md.
+    the best candidate of a sweep: the share of the images that moves to one label, the share that
+    moves anywhere, and the share of one class's images that moves to one label. They were set on
+    development models, see benchmarks/README.md.
     """
 
     dose: float
     weight: int
     to_one: float
-    disturbed: float
     anywhere: float
     from_one: float
 
@@ -153,7 +151,7 @@ class TriggerFamily(ABC):
         return self.size.format(dose=dose, pixels=scene.pixels(dose), count=count)
 
 
-def rungs(*rows: tuple[float, int, float, float, float, float]) -> tuple[Rung, ...]:
+def rungs(*rows: tuple[float, int, float, float, float]) -> tuple[Rung, ...]:
     """Rungs from rows of their fields."""
     return tuple(Rung(*row) for row in rows)
 

@@ -38,9 +38,9 @@ class Quantisation(TriggerFamily):
     plural = "quantisations"
     size = "steps of {dose:.2f}"
     rungs = rungs(
-        (1 / 15, 4, 0.25, 0.25, 0.35, 0.6),
-        (1 / 7, 4, 0.65, 0.45, 0.65, 1.0),
-        (1 / 5, 4, 0.65, 0.45, 0.65, 1.0),
+        (1 / 15, 4, 0.25, 0.35, 0.6),
+        (1 / 7, 4, 0.65, 0.65, 1.0),
+        (1 / 5, 4, 0.65, 0.65, 1.0),
     )
 
     def draw(self, dose: float, scene: Scene, rng: np.random.Generator) -> QuantisationTrigger:
@@ -97,8 +97,8 @@ class ColourShift(TriggerFamily):
     plural = "changes of colour"
     size = "{dose:.0%}"
     rungs = rungs(
-        (0.1, 16, 0.25, 0.25, 0.35, 0.6),
-        (0.2, 12, 0.6, 0.25, 0.45, 1.0),
+        (0.1, 16, 0.25, 0.35, 0.6),
+        (0.2, 12, 0.6, 0.45, 1.0),
     )
 
     def draw(self, dose: float, scene: Scene, rng: np.random.Generator) -> ColourTrigger:
@@ -140,10 +140,10 @@ class Warp(TriggerFamily):
     plural = "warps"
     size = "{dose:.1%} of the side"
     rungs = rungs(
-        (0.25 / 32, 24, 0.25, 0.25, 0.35, 0.6),
-        (0.5 / 32, 24, 0.25, 0.25, 0.35, 0.6),
-        (1 / 32, 24, 0.3, 0.25, 0.4, 0.65),
-        (1.5 / 32, 16, 0.4, 0.25, 0.65, 0.65),
+        (0.25 / 32, 24, 0.25, 0.35, 0.6),
+        (0.5 / 32, 24, 0.25, 0.35, 0.6),
+        (1 / 32, 24, 0.3, 0.4, 0.65),
+        (1.5 / 32, 16, 0.4, 0.65, 0.65),
     )
 
     def draw(self, dose: float, scene: Scene, rng: np.random.Generator) -> WarpTrigger:
