@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from xray_gate.probing.oracle import FloatArray, LabelArray, PlanePoints
+from tests.fakes.soft_oracles import softmax
+from xray_gate.probing.oracle import FloatArray, LabelArray, PlanePoints, Stamps
 from xray_gate.probing.preprocessing import Preprocessing
 from xray_gate.scan.ports import ModelLimits, ModelRequest
 
@@ -35,6 +36,17 @@ def some_plane(side: int, *, clip: bool) -> PlanePoints:
     return PlanePoints(origin, a - 0.5, b - 0.5, coordinates, clip)
 
 
+def some_stamps(images: int, triggers: int) -> Stamps:
+    rng = np.random.default_rng(3)
+    masks = rng.random((triggers, 4, 4), dtype=np.float32)
+    return Stamps(some_images(images), masks, some_images(triggers, seed=1))
+
+
 def brightest(images: FloatArray) -> LabelArray:
     labels: LabelArray = images.mean(axis=(2, 3)).argmax(axis=1)
     return labels
+
+
+def brightness(images: FloatArray) -> FloatArray:
+    """The probabilities that go with `brightest`."""
+    return softmax(images.mean(axis=(2, 3)))

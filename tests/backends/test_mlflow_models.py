@@ -1,13 +1,10 @@
 from pathlib import Path
-from textwrap import dedent
 
-import numpy as np
 import pytest
-import torch
 
-from tests.backends import tiny_onnx
+from tests.backends import tiny_onnx, tiny_torch
 from tests.backends.asking import brightest, request, some_images
-from tests.backends.tiny_torch import Brightest
+from tests.backends.tiny_pyfunc import write_pyfunc
 from xray_gate.backends.fit import DeclaredInput
 from xray_gate.backends.interface import raise_unreadable
 from xray_gate.backends.isolation import open_model
@@ -15,7 +12,6 @@ from xray_gate.backends.pyfunc import signature_input
 from xray_gate.core.errors import InputError, ModelProcessError
 from xray_gate.probing.oracle import Images
 
-# The smallest model that MLflow takes: a module that loads it, written by hand.
 LOADER = """
 import os, signal, sys
 import numpy as np
@@ -33,20 +29,6 @@ class Model:
 def _load_pyfunc(path):
     return Model()
 """
-
-
-def write_pyfunc(folder: Path, loader: str) -> Path:
-    (folder / "code").mkdir(parents=True)
-    (folder / "code" / "tiny_loader.py").write_text(loader)
-    (folder / "MLmodel").write_text(
-        dedent("""\
-        flavors:
-          python_function:
-            loader_module: tiny_loader
-            code: code
-        """)
-    )
-    return folder
 
 
 def test_a_pyfunc_sees_no_secrets_may_print_and_its_crash_is_told(
@@ -71,19 +53,9 @@ def test_a_pyfunc_sees_no_secrets_may_print_and_its_crash_is_told(
 # MLflow's own, at its import.
 @pytest.mark.filterwarnings("ignore:.*Any type hint is inferred as AnyType:UserWarning")
 def test_what_save_model_writes_for_pytorch_is_opened_by_its_flavour(tmp_path: Path) -> None:
-    import mlflow.pytorch
-    from mlflow.models import ModelSignature
-    from mlflow.types import Schema, TensorSpec
+    import mlflow.models
 
-    inputs = Schema([TensorSpec(np.dtype("float32"), (-1, 3, 4, 4))])
-    folder = tmp_path / "model"
-    mlflow.pytorch.save_model(
-        torch.nn.Sequential(Brightest().mix, torch.nn.AdaptiveAvgPool2d(1)),
-        str(folder),
-        signature=ModelSignature(inputs=inputs),
-        serialization_format="pickle",
-        pip_requirements=["torch"],
-    )
+    folder = tiny_torch.save_mlflow(tmp_path / "model")
     declared = DeclaredInput((None, 3, 4, 4), "float32")
     assert signature_input(mlflow.models.Model.load(str(folder)).signature) == (None, declared)
     images = some_images(9)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.backends import tiny_onnx
 from tests.backends.asking import brightest, request, some_images, some_plane
-from xray_gate.backends import isolation
+from xray_gate.backends import questions
 from xray_gate.backends.classifier import Asking, Classifier
 from xray_gate.backends.formats import find_source
 from xray_gate.backends.interface import ModelSpec
@@ -56,7 +56,7 @@ def test_a_plane_is_answered_as_its_points_would_be(tmp_path: Path, clip: bool) 
 
 
 def test_many_images_go_over_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(isolation, "_PIECE_BYTES", 10 * 3 * 4 * 4 * 4)
+    monkeypatch.setattr(questions, "_PIECE_BYTES", 10 * 3 * 4 * 4 * 4)
     path = tiny_onnx.brightest_channel(tmp_path / "m.onnx")
     images = some_images(37)[::-1]
     with open_model(request(path, batch_size=4)) as model:

@@ -31,6 +31,7 @@ def complaint(tmp_path: Path, script: str, *arrays: bytes, **limits: float) -> s
 
 def test_an_answer_is_read_whole_though_it_comes_in_crumbs(tmp_path: Path) -> None:
     script = """
+os.read(0, 1)
 for byte in struct.pack(">I", 12) + b'{"labels":2}' + b"payload":
     os.write(1, bytes([byte]))
 sys.stdin.read()
@@ -93,6 +94,18 @@ def test_a_broken_answer_ends_the_process(tmp_path: Path, script: str) -> None:
     assert "broke the protocol" in complaint(tmp_path, script)
 
 
+def test_what_comes_before_a_question_ends_the_process(tmp_path: Path) -> None:
+    script = """
+os.read(0, 1)
+os.write(1, struct.pack(">I", 2) + b"{}" + b"more than the answer")
+sys.stdin.read()
+"""
+    with start(tmp_path, script) as process:
+        assert process.tell({"ask": "images"}) == {}
+        with pytest.raises(ModelProcessError, match=r"broke the protocol: it sent more than"):
+            process.tell({"ask": "images"})
+
+
 def test_closed_pipes_of_a_living_process_are_no_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,6 +116,7 @@ def test_closed_pipes_of_a_living_process_are_no_answer(
 
 def test_the_whole_group_ends_with_the_block(tmp_path: Path) -> None:
     script = """
+os.read(0, 1)
 child = os.fork()
 if child == 0:
     time.sleep(60)

@@ -14,6 +14,7 @@ from xray_gate.backends.protocol import (
     parse_count,
     parse_labels,
     parse_opened,
+    parse_probabilities,
     printable,
     raise_reported,
 )
@@ -25,7 +26,7 @@ from xray_gate.core.errors import (
     XrayGateError,
 )
 
-HONEST = {"classes": 3, "architecture": None, "environment": {"onnxruntime": "1"}}
+HONEST = {"classes": 3, "soft": True, "architecture": None, "environment": {"onnxruntime": "1"}}
 
 
 def test_a_header_comes_back_as_it_was_sent() -> None:
@@ -58,6 +59,7 @@ def test_an_honest_opening_is_read() -> None:
     architecture = "sha256:" + "0" * 64
     opened = parse_opened({"opened": HONEST | {"architecture": architecture}}, 2)
     assert opened.classes == 3
+    assert opened.soft
     assert opened.architecture == architecture
     assert opened.environment == {"onnxruntime": "1"}
 
@@ -70,6 +72,7 @@ def test_an_honest_opening_is_read() -> None:
         {"opened": HONEST, "more": 1},
         {"opened": [HONEST]},
         {"opened": HONEST | {"verdict": "passed"}},
+        {"opened": {name: HONEST[name] for name in HONEST if name != "soft"}},
         *(
             {"opened": HONEST | change}
             for change in (
@@ -78,6 +81,9 @@ def test_an_honest_opening_is_read() -> None:
                 {"classes": 3.0},
                 {"classes": "3"},
                 {"classes": 10**9},
+                {"soft": 1},
+                {"soft": "true"},
+                {"soft": None},
                 {"architecture": "sha256:short"},
                 {"architecture": 7},
                 {"environment": ["onnxruntime"]},
@@ -104,9 +110,16 @@ def test_the_environment_is_cleaned_and_cut() -> None:
     "header", [{"labels": 4}, {"labels": 3.0}, {"labels": True}, {"labels": 3, "x": 1}, {}]
 )
 def test_any_other_number_of_labels_than_asked_for_breaks_the_protocol(header: Any) -> None:
-    parse_count({"labels": 3}, 3)
-    with pytest.raises(ModelProcessError, match="broke the protocol"):
-        parse_count(header, 3)
+    parse_count({"labels": 3}, "labels", 3)
+    with pytest.raises(ModelProcessError, match="3 questions with as many labels"):
+        parse_count(header, "labels", 3)
+
+
+@pytest.mark.parametrize("header", [{"labels": 3}, {"probabilities": 2}, {"probabilities": 3.0}])
+def test_any_other_answer_than_probabilities_breaks_the_protocol(header: Any) -> None:
+    parse_count({"probabilities": 3}, "probabilities", 3)
+    with pytest.raises(ModelProcessError, match="3 questions with as many probabilities"):
+        parse_count(header, "probabilities", 3)
 
 
 @pytest.mark.parametrize("lie", [-1, 3, 2**62])
@@ -114,6 +127,40 @@ def test_labels_out_of_range_break_the_protocol(lie: int) -> None:
     assert parse_labels(np.array([0, 2, 1], "<i8").tobytes(), 3).tolist() == [0, 2, 1]
     with pytest.raises(ModelProcessError, match="labels outside 0 to 2"):
         parse_labels(np.array([0, lie, 1], "<i8").tobytes(), 3)
+
+
+def test_rows_of_probabilities_are_read() -> None:
+    rows = [[0.25, 0.75, 0.0], [1.0, 0.0, 0.0]]
+    found = parse_probabilities(np.array(rows, "<f4").tobytes(), 3)
+    assert found.tolist() == rows
+    assert found.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        [np.nan, 0.5, 0.5],
+        [np.inf, 0, 0],
+        [-np.inf, 1, 0],
+        [1.5, -0.5, 0],
+        [-1e-6, 0.5, 0.5],
+        [1 + 1e-6, 0, 0],
+        [2 / 3, 2 / 3, 2 / 3],
+        [0.3, 0.3, 0.3],
+        [0, 0, 0],
+        [0.5, 0.5001, 0],
+        [3e38, 3e38, 0],
+    ],
+)
+def test_rows_that_are_no_probabilities_break_the_protocol(lie: list[float]) -> None:
+    rows = np.array([[0.2, 0.3, 0.5], lie, [0, 1, 0]], "<f4")
+    with pytest.raises(ModelProcessError, match="rows that are no probabilities"):
+        parse_probabilities(rows.tobytes(), 3)
+
+
+def test_a_row_of_many_classes_may_round() -> None:
+    row = np.random.default_rng(0).dirichlet(np.ones(100_000)).astype("<f4")
+    assert parse_probabilities(row.tobytes(), len(row)).shape == (1, len(row))
 
 
 @pytest.mark.parametrize(

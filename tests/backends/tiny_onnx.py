@@ -8,7 +8,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-FLOAT, UINT8, INT64 = TensorProto.FLOAT, TensorProto.UINT8, TensorProto.INT64
+FLOAT, HALF = TensorProto.FLOAT, TensorProto.FLOAT16
+UINT8, INT64 = TensorProto.UINT8, TensorProto.INT64
 Shape = Sequence[int | str]
 
 
@@ -86,6 +87,40 @@ def brightest_channel_label(path: Path) -> Path:
         node("ArgMax", ["means"], "answer", axis=1, keepdims=0),
     ]
     return save(path, nodes, output=(INT64, ("batch",)))
+
+
+def brightest_channel_softmax(path: Path, *, dtype: int = FLOAT) -> Path:
+    """Probabilities, in the precision `dtype`."""
+    nodes = [
+        node("ReduceMean", ["image"], "means", axes=[2, 3], keepdims=0),
+        node("Cast", ["means"], "scores", to=dtype),
+        node("Softmax", ["scores"], "answer", axis=1),
+    ]
+    return save(path, nodes, output=(dtype, ("batch", 3)))
+
+
+def brightest_channel_half(path: Path) -> Path:
+    """Scores in half precision."""
+    nodes = [
+        node("ReduceMean", ["image"], "means", axes=[2, 3], keepdims=0),
+        node("Cast", ["means"], "answer", to=HALF),
+    ]
+    return save(path, nodes, output=(HALF, ("batch", 3)))
+
+
+def probabilities_when_dark(path: Path) -> Path:
+    """A softmax times 1, or times 2 where the image's brightest pixel is above 1.5."""
+    nodes = [
+        node("ReduceMean", ["image"], "means", axes=[2, 3], keepdims=0),
+        node("Softmax", ["means"], "soft", axis=1),
+        node("ReduceMax", ["image"], "peak", axes=[1, 2, 3], keepdims=0),
+        node("Greater", ["peak", "bright"], "is_bright"),
+        node("Cast", ["is_bright"], "extra", to=FLOAT),
+        node("Unsqueeze", ["extra", "last"], "column"),
+        node("Add", ["column", "one"], "factor"),
+        node("Mul", ["soft", "factor"], "answer"),
+    ]
+    return save(path, nodes, weights={"bright": 1.5, "one": 1.0, "last": [1]})
 
 
 def linear(path: Path, weights: Any) -> Path:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
 
 
@@ -32,3 +33,20 @@ def save_pt2(path: Path, *, free_batch: bool) -> Path:
     program = torch.export.export(Brightest().eval(), (example,), dynamic_shapes=(batch,))
     torch.export.save(program, path)
     return path
+
+
+def save_mlflow(folder: Path) -> Path:
+    """With MLflow's own pytorch flavour, as a folder."""
+    import mlflow.pytorch
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    inputs = Schema([TensorSpec(np.dtype("float32"), (-1, 3, 4, 4))])
+    mlflow.pytorch.save_model(
+        torch.nn.Sequential(Brightest().mix, torch.nn.AdaptiveAvgPool2d(1)),
+        str(folder),
+        signature=ModelSignature(inputs=inputs),
+        serialization_format="pickle",
+        pip_requirements=["torch"],
+    )
+    return folder

@@ -3,7 +3,14 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from xray_gate.probing.oracle import Batch, HardLabelOracle, LabelArray
+from xray_gate.probing.oracle import (
+    Batch,
+    FloatArray,
+    HardLabelOracle,
+    LabelArray,
+    as_soft,
+    is_soft,
+)
 from xray_gate.scan.ports import ModelRequest, OpenModel
 
 
@@ -24,8 +31,15 @@ class FakeOpenModel:
     def environment(self) -> dict[str, str]:
         return {"runtime": "fake"}
 
+    @property
+    def soft(self) -> bool:
+        return is_soft(self._oracle)
+
     def labels(self, batch: Batch) -> LabelArray:
         return self._oracle.labels(batch)
+
+    def probabilities(self, batch: Batch) -> FloatArray:
+        return as_soft(self._oracle).probabilities(batch)
 
 
 class FakeOpener:

@@ -5,7 +5,8 @@ import pytest
 
 from tests.fakes.open_models import FakeOpener
 from tests.fakes.oracles import OneLabelOracle
-from xray_gate.core.errors import ModelProcessError
+from tests.fakes.soft_oracles import SoftOracle
+from xray_gate.core.errors import ModelAnswerError, ModelProcessError
 from xray_gate.probing.oracle import Images
 from xray_gate.probing.preprocessing import Preprocessing
 from xray_gate.scan.ports import ModelLimits, ModelRequest
@@ -21,6 +22,16 @@ def test_an_open_model_answers_as_its_oracle_and_is_closed() -> None:
         assert model.labels(TWO).tolist() == [2, 2]
         assert opener.closed == 0
     assert (opener.requests, opener.closed) == ([REQUEST], 1)
+
+
+def test_an_open_model_is_as_soft_as_its_oracle() -> None:
+    with FakeOpener(lambda: SoftOracle(np.eye(3)[:, :1].repeat(4, axis=1)))(REQUEST) as model:
+        assert model.soft
+        assert model.probabilities(TWO).shape == (2, 3)
+    with FakeOpener(lambda: OneLabelOracle(3))(REQUEST) as model:
+        assert not model.soft
+        with pytest.raises(ModelAnswerError, match="gives labels, not probabilities"):
+            model.probabilities(TWO)
 
 
 def test_every_opening_has_an_oracle_of_its_own() -> None:

@@ -1,5 +1,6 @@
-"""A loaded model as a classifier: batches in pixel space go in, labels come out."""
+"""A loaded model as a classifier: batches in pixel space in, labels or probabilities out."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -30,7 +31,9 @@ class Asking:
 
 
 class Classifier:
-    """Answers with labels. Opening it asks the model once, to see that it fits the probes.
+    """Answers with labels, and with probabilities where the model gives scores.
+
+    Opening it asks the model once, to see that it fits the probes.
 
     Raises `ShapeMismatch` when the probes do not fit the model, `ModelAnswerError` when it does
     not answer as a classifier, and MemoryError.
@@ -51,11 +54,27 @@ class Classifier:
         """Columns of the model's scores, or the probes' number of classes for given labels."""
         return self._head.classes
 
+    @property
+    def soft(self) -> bool:
+        """Whether the model gives scores, and not only labels."""
+        return self._head.reads == "scores"
+
     def labels(self, batch: Batch) -> LabelArray:
         """The labels of all questions, int64 (n,)."""
+        labels = np.empty(len(batch), dtype=np.int64)
+        self._fill(labels, batch, self._head.labels)
+        return labels
+
+    def probabilities(self, batch: Batch) -> FloatArray:
+        """Float32 (n, classes), each row in [0, 1] with the sum 1; see `Head.probabilities`."""
+        found = np.empty((len(batch), self.classes), dtype=np.float32)
+        self._fill(found, batch, self._head.probabilities)
+        return found
+
+    def _fill(self, found: Array, batch: Batch, read: Callable[[Array, int], Array]) -> None:
+        """Ask about all of `batch`, and put what `read` makes of each raw output into `found`."""
         step = self._fixed_batch or self._asking.batch_size
         starts = range(0, len(batch), step)
-        labels = np.empty(len(batch), dtype=np.int64)
         # The next inputs are made while the model computes: NumPy lets go of the GIL.
         with ThreadPoolExecutor(max_workers=1) as ahead:
             coming = ahead.submit(self._inputs, batch, 0, step)
@@ -63,8 +82,7 @@ class Classifier:
                 inputs = coming.result()
                 if start + step < len(batch):
                     coming = ahead.submit(self._inputs, batch, start + step, step)
-                labels[start : start + len(inputs)] = self._ask(inputs)
-        return labels
+                found[start : start + len(inputs)] = self._ask(inputs, read)
 
     @property
     def input(self) -> str:
@@ -86,12 +104,12 @@ class Classifier:
         # Only floats are widened here; any other difference is for `check_fit` to refuse.
         return inputs.astype(wanted, copy=False) if widens(inputs.dtype, wanted) else inputs
 
-    def _ask(self, inputs: Array) -> LabelArray:
+    def _ask(self, inputs: Array, read: Callable[[Array, int], Array]) -> Array:
         rows = len(inputs)
         if self._fixed_batch is not None and rows < self._fixed_batch:
             missing = self._fixed_batch - rows
             inputs = np.concatenate([inputs, np.repeat(inputs[-1:], missing, axis=0)])
-        return self._head.labels(self._runner.run(inputs), len(inputs))[:rows]
+        return read(self._runner.run(inputs), len(inputs))[:rows]
 
     def _try_out(self) -> tuple[int | None, Head]:
         """Ask about a ramp of grey; find the fixed batch (if any) and how outputs are read."""

@@ -3,22 +3,33 @@
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from xray_gate.backends.fit import check_channels
 from xray_gate.backends.formats import Format, find_source
 from xray_gate.backends.process import ModelProcess
-from xray_gate.backends.protocol import Opened, parse_count, parse_labels, parse_opened
-from xray_gate.core.errors import ModelProcessError, ShapeMismatch
-from xray_gate.probing.oracle import Batch, FloatArray, Images, LabelArray, PlanePoints
+from xray_gate.backends.protocol import (
+    Answer,
+    Opened,
+    parse_count,
+    parse_labels,
+    parse_opened,
+    parse_probabilities,
+)
+from xray_gate.backends.questions import messages
+from xray_gate.core.errors import ModelAnswerError, ModelProcessError
+from xray_gate.probing.oracle import Batch, FloatArray, LabelArray, raise_labels_only
 from xray_gate.scan.ports import Device, ModelRequest, OpenModel
 
-# Images go over in pieces of about this size, so that neither side holds a copy of them all.
-_PIECE_BYTES = 16 * 2**20
+Part = TypeVar("Part", LabelArray, FloatArray)
+
+# Of the probabilities that one call returns.
+_MOST_BYTES = 2**30
 
 # Everything else stays here: credentials of MLflow, clouds and databases above all.
 _INHERITED = (
@@ -87,6 +98,11 @@ class IsolatedModel:
         return self._opened.classes
 
     @property
+    def soft(self) -> bool:
+        """Whether the model gives scores, and not only labels."""
+        return self._opened.soft
+
+    @property
     def format(self) -> str:
         """`onnx`, `torchscript`, `pt2`, `mlflow-pytorch` or `mlflow-pyfunc`."""
         return self._format
@@ -108,20 +124,25 @@ class IsolatedModel:
         `ModelAnswerError` for answers that are not a classifier's and `ModelProcessError` when the
         process died, broke a limit or the protocol.
         """
-        if len(batch) == 0:
-            return np.empty(0, dtype=np.int64)
-        if isinstance(batch, PlanePoints):
-            self._check_shape(batch.origin.shape, batch.a.shape, batch.b.shape)
-            arrays = (batch.origin, batch.a, batch.b, batch.coordinates)
-            header = {"ask": "plane", "count": len(batch), "clip": batch.clip}
-            return self._ask(header, len(batch), *arrays)
-        self._check_shape(batch.pixels.shape[1:])
-        step = self._piece()
-        pieces = [
-            self._ask_images(batch, start, min(start + step, len(batch)))
-            for start in range(0, len(batch), step)
-        ]
-        return np.concatenate(pieces)
+        found = np.empty(len(batch), dtype=np.int64)
+        for start, part in self._answers(batch, "labels", 8, parse_labels):
+            found[start : start + len(part)] = part
+        return found
+
+    def probabilities(self, batch: Batch) -> FloatArray:
+        """Float32 (n, classes), each row in [0, 1] with the sum 1; errors as for `labels`.
+
+        Raises `ModelAnswerError` where the model gives labels only, and where n * classes is too
+        large to be held.
+        """
+        if not self.soft:
+            raise_labels_only()
+        _check_size(len(batch), self.classes)
+        found = np.empty((len(batch), self.classes), dtype=np.float32)
+        each = 4 * self.classes
+        for start, part in self._answers(batch, "probabilities", each, parse_probabilities):
+            found[start : start + len(part)] = part
+        return found
 
     def _open(self, question: dict[str, object], least_classes: int) -> Opened:
         try:
@@ -131,30 +152,30 @@ class IsolatedModel:
         except ModelProcessError as error:
             self._process.refuse(error)
 
-    def _ask_images(self, batch: Images, start: int, stop: int) -> LabelArray:
-        header = {"ask": "images", "count": stop - start}
-        return self._ask(header, stop - start, batch.images(start, stop))
+    def _answers(
+        self, batch: Batch, answer: Answer, each: int, parse: Callable[[bytes, int], Part]
+    ) -> Iterator[tuple[int, Part]]:
+        """Where each message's answer begins, and what `parse` makes of it, `each` bytes a row."""
+        start = 0
+        for message in messages(batch, self._shape, self._batch_size, each):
+            try:
+                told = self._process.tell({**message.header, "answer": answer}, *message.arrays)
+                parse_count(told, answer, message.count)
+                part = parse(self._process.take(each * message.count), self.classes)
+            except ModelProcessError as error:
+                self._process.refuse(error)
+            yield start, part
+            start += message.count
 
-    def _ask(self, header: dict[str, object], count: int, *arrays: FloatArray) -> LabelArray:
-        parts = [np.ascontiguousarray(array, dtype="<f4").data for array in arrays]
-        try:
-            parse_count(self._process.tell(header, *parts), count)
-            return parse_labels(self._process.take(8 * count), self.classes)
-        except ModelProcessError as error:
-            self._process.refuse(error)
 
-    def _piece(self) -> int:
-        """Images in one message: whole batches where they fit."""
-        fitting = max(1, _PIECE_BYTES // (4 * int(np.prod(self._shape))))
-        return fitting - fitting % self._batch_size if fitting > self._batch_size else fitting
-
-    def _check_shape(self, *shapes: tuple[int, ...]) -> None:
-        for shape in shapes:
-            if shape != tuple(self._shape):
-                raise ShapeMismatch(
-                    f"the model was opened for images of the shape {tuple(self._shape)}, but asked "
-                    f"about {shape}; ask about images of the probes' own shape"
-                )
+def _check_size(questions: int, classes: int) -> None:
+    """The process chooses the number of classes; it must not choose how much memory we take."""
+    if 4 * questions * classes > _MOST_BYTES:
+        raise ModelAnswerError(
+            f"the probabilities of {classes} classes for {questions} questions take "
+            f"{4 * questions * classes >> 20} MiB, and at most {_MOST_BYTES >> 20} are accepted at "
+            "once; ask fewer questions at a time, and see that the model has so many classes"
+        )
 
 
 def available_threads() -> int:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from xray_gate.backends.interface import clipped
 from xray_gate.core.errors import ModelAnswerError
-from xray_gate.probing.oracle import LabelArray
+from xray_gate.probing.oracle import FloatArray, LabelArray, raise_labels_only
 from xray_gate.scan.ports import OutputKind
 
 Array = npt.NDArray[Any]
@@ -46,11 +46,15 @@ def as_array(result: object) -> Array:
 
 @dataclass(frozen=True)
 class Head:
-    """How a model's output is read: `classes` columns of scores, or labels under `classes`."""
+    """How a model's output is read: `classes` columns of scores, or labels under `classes`.
+
+    `normalised`: the scores are probabilities already, as declared or as the trial batch showed.
+    """
 
     reads: Literal["scores", "labels"]
     classes: int
-    probabilities: bool = False
+    declared_probabilities: bool = False
+    normalised: bool = False
 
     def labels(self, raw: Array, rows: int) -> LabelArray:
         """The labels, int64 (rows,), of the raw output for `rows` images.
@@ -58,19 +62,52 @@ class Head:
         Raises `ModelAnswerError` when the output has another length or number of classes than
         before, holds NaN or infinite values, or labels outside 0 up to classes - 1.
         """
+        if self.reads == "labels":
+            output = _per_image(raw, rows)
+            _refuse_not_finite(output)
+            return self._given(output)
+        largest: LabelArray = self._scores(raw, rows).argmax(axis=1).astype(np.int64, copy=False)
+        return largest
+
+    def probabilities(self, raw: Array, rows: int) -> FloatArray:
+        """Float32 (rows, classes), each row in [0, 1] with the sum 1.
+
+        Scores that are no probabilities yet go through a softmax. Raises `ModelAnswerError` as
+        `labels` does, for a model that gives labels only, and for rows that do not sum to 1 where
+        the declaration or the trial batch says that they do.
+        """
+        if self.reads == "labels":
+            raise_labels_only()
+        scores = self._scores(raw, rows).astype(np.float64)
+        if not self.normalised:
+            # The differences of 64-bit scores may leave their range: exp of -inf is 0.
+            with np.errstate(over="ignore"):
+                scores = np.exp(scores - scores.max(axis=1, keepdims=True))
+        elif not _are_probabilities(scores):
+            raise ModelAnswerError(self._not_normalised(scores))
+        scores = np.clip(scores, 0.0, None)
+        return np.asarray(scores / scores.sum(axis=1, keepdims=True), np.float32)
+
+    def _scores(self, raw: Array, rows: int) -> Array:
         output = _per_image(raw, rows)
         _refuse_not_finite(output)
-        if self.reads == "labels":
-            return self._given(output)
         if output.ndim != 2 or output.shape[1] != self.classes:
             raise ModelAnswerError(
                 f"the model returned an output of the shape {raw.shape} after one of "
                 f"{self.classes} classes; its output must not depend on the input's values"
             )
-        if self.probabilities:
+        if self.declared_probabilities:
             _check_probabilities(output)
-        largest: LabelArray = output.argmax(axis=1).astype(np.int64, copy=False)
-        return largest
+        return output
+
+    def _not_normalised(self, scores: Array) -> str:
+        sums = scores.sum(axis=1)
+        held = "declared" if self.declared_probabilities else "what it returned when it was opened"
+        return (
+            f"the model returned rows with sums from {sums.min():.3g} to {sums.max():.3g}, which "
+            f"are not the probabilities that were {held}; set `outputs: logits`, or export it so "
+            "that each row sums to 1"
+        )
 
     def _given(self, output: Array) -> LabelArray:
         values = output.reshape(len(output), -1)
@@ -103,7 +140,10 @@ def find_head(raw: Array, kind: OutputKind, rows: int, least_classes: int) -> He
     if kind == "labels" or (kind == "auto" and _looks_like_labels(output)):
         head = Head("labels", least_classes)
     else:
-        head = Head("scores", _columns(output, kind, least_classes), kind == "probabilities")
+        columns = _columns(output, kind, least_classes)
+        declared = kind == "probabilities"
+        normalised = declared or (kind == "auto" and _are_probabilities(output))
+        head = Head("scores", columns, declared, normalised)
     head.labels(raw, rows)
     return head
 
@@ -154,6 +194,14 @@ def _refuse_not_finite(output: Array) -> None:
         raise ModelAnswerError(
             f"the model returned {what}; check its weights and the policy's `preprocessing`"
         )
+
+
+def _are_probabilities(output: Array) -> bool:
+    """Whether all values lie in [0, 1] and all rows sum to 1, but for rounding."""
+    low, high = float(output.min(initial=0.0)), float(output.max(initial=0.0))
+    sums = output.astype(np.float64).sum(axis=1)
+    within = low >= -_PROBABILITY_SLACK and high <= 1 + _PROBABILITY_SLACK
+    return within and bool((np.abs(sums - 1) <= _PROBABILITY_SLACK).all())
 
 
 def _check_probabilities(output: Array) -> None:

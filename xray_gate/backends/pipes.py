@@ -70,6 +70,12 @@ class Pipes:
                 parts += part
         return bytes(parts)
 
+    def pending(self) -> bool:
+        """Whether there is something to receive already."""
+        poller = select.poll()
+        poller.register(self._back, select.POLLIN)
+        return any(event & select.POLLIN for _, event in poller.poll(0))
+
     def last_words(self) -> str:
         """The end of what the process wrote to standard error."""
         # A bound on the rounds: something else may still be writing.

@@ -15,6 +15,7 @@ from xray_gate.backends.protocol import (
     LENGTH_BYTES,
     TEXT_LIMIT,
     OutOfMemory,
+    broken,
     decode_header,
     encode_header,
     header_length,
@@ -79,6 +80,8 @@ class ModelProcess:
         if self._ended is not None:
             raise ModelProcessError(str(self._ended))
         try:
+            if self._pipes.pending():
+                broken("it sent more than it was asked for")
             self._pipes.send(encode_header(header))
             for array in arrays:
                 self._pipes.send(array)

@@ -4,10 +4,16 @@ A message is four bytes (the header's length, big-endian), a header (one JSON ob
 little-endian arrays whose sizes follow from the header. Nothing is ever unpickled.
 
     to the model   {"ask": "open", "model": ...}        -> {"opened": {...}}
-                   {"ask": "images", "count": n}        float32 images        -> labels
-                   {"ask": "plane", "count": n, "clip": true}
-                              float32 origin, a, b and (n, 2) coordinates     -> labels
-    from it        {"labels": n}                        int64 labels
+                   {"ask": "images", "count": m}
+                              float32 images
+                   {"ask": "plane", "count": m, "clip": true}
+                              float32 origin, a, b and (m, 2) coordinates
+                   {"ask": "stamps", "count": m, "images": n, "triggers": k}
+                              float32 images, masks (k, height, width) and patterns,
+                              int64 questions (m,), see `probing.oracle.Stamps`
+                   each of the three with "answer": "labels" or "probabilities"
+    from it        {"labels": m}                        int64 labels
+                   {"probabilities": m}                 float32 (m, classes)
                    {"error": kind, "message": "..."}
 
 The model shares a process with the code that answers, so every answer is read as if an attacker
@@ -20,12 +26,14 @@ import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 
 from xray_gate.core.errors import InputError, ModelAnswerError, ModelProcessError, ShapeMismatch
-from xray_gate.probing.oracle import LabelArray
+from xray_gate.probing.oracle import FloatArray, LabelArray
+
+Answer = Literal["labels", "probabilities"]
 
 HEADER_LIMIT = 64 * 1024
 # The longest text of the model's making that is quoted in a message.
@@ -34,6 +42,8 @@ _LENGTH = struct.Struct(">I")
 LENGTH_BYTES = _LENGTH.size
 
 _MOST_CLASSES = 1_000_000
+# The sum of a row that was normalised in double precision and rounded to single.
+_ROUNDING = 1e-5
 _MOST_FACTS = 32
 _ARCHITECTURE = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -43,6 +53,7 @@ class Opened:
     """What the process says of the model that it has opened."""
 
     classes: int
+    soft: bool
     architecture: str | None
     environment: dict[str, str]
 
@@ -86,24 +97,26 @@ def parse_opened(header: Mapping[str, Any], least_classes: int) -> Opened:
     opened = header.get("opened")
     if set(header) != {"opened"} or not isinstance(opened, dict):
         broken("it did not answer the request to open the model")
-    if set(opened) != {"classes", "architecture", "environment"}:
+    if set(opened) != {"classes", "soft", "architecture", "environment"}:
         broken("its answer has other fields than agreed")
-    classes, architecture = opened["classes"], opened["architecture"]
+    classes, soft, architecture = opened["classes"], opened["soft"], opened["architecture"]
+    if type(soft) is not bool:
+        broken("it does not say whether it gives scores")
     if type(classes) is not int or not least_classes <= classes <= _MOST_CLASSES:
         broken("it reports an impossible number of classes")
     if architecture is not None and not (
         isinstance(architecture, str) and _ARCHITECTURE.fullmatch(architecture)
     ):
         broken("its hash of the architecture is none")
-    return Opened(classes, architecture, _environment(opened["environment"]))
+    return Opened(classes, soft, architecture, _environment(opened["environment"]))
 
 
-def parse_count(header: Mapping[str, Any], expected: int) -> None:
-    """Check that `expected` labels follow, or raise the error that is reported instead."""
+def parse_count(header: Mapping[str, Any], answer: Answer, expected: int) -> None:
+    """Check that `expected` answers of the kind follow, or raise the error reported instead."""
     raise_reported(header)
-    count = header.get("labels")
-    if set(header) != {"labels"} or type(count) is not int or count != expected:
-        broken(f"it did not answer {expected} questions with as many labels")
+    count = header.get(answer)
+    if set(header) != {answer} or type(count) is not int or count != expected:
+        broken(f"it did not answer {expected} questions with as many {answer}")
 
 
 def parse_labels(payload: bytes, classes: int) -> LabelArray:
@@ -112,6 +125,16 @@ def parse_labels(payload: bytes, classes: int) -> LabelArray:
     if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
         broken(f"it answered with labels outside 0 to {classes - 1}")
     return labels
+
+
+def parse_probabilities(payload: bytes, classes: int) -> FloatArray:
+    """The rows in `payload`, float32 (n, classes), each in [0, 1] with the sum 1."""
+    rows = np.frombuffer(payload, dtype="<f4").astype(np.float32).reshape(-1, classes)
+    # Every comparison with NaN is false.
+    inside = bool(((rows >= 0) & (rows <= 1)).all())
+    if not (inside and (np.abs(rows.sum(axis=1, dtype=np.float64) - 1) <= _ROUNDING).all()):
+        broken("it answered with rows that are no probabilities")
+    return rows
 
 
 def raise_reported(header: Mapping[str, Any]) -> None:

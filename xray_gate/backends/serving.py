@@ -4,15 +4,13 @@ import os
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
-import numpy.typing as npt
-
 from xray_gate.backends.classifier import Asking, Classifier
 from xray_gate.backends.formats import Format
 from xray_gate.backends.interface import ModelSpec, Runner, speaks_of_memory
 from xray_gate.backends.protocol import LENGTH_BYTES, decode_header, encode_header, header_length
+from xray_gate.backends.questions import read_batch
 from xray_gate.core.errors import InputError, ModelAnswerError, ShapeMismatch
-from xray_gate.probing.oracle import Batch, FloatArray, Images, PlanePoints
+from xray_gate.probing.oracle import Batch
 from xray_gate.probing.preprocessing import Preprocessing
 
 _MESSAGE_LIMIT = 2000
@@ -40,11 +38,10 @@ class _Server:
             if header["ask"] == "open":
                 return [encode_header({"opened": self._open(header["model"])})]
             # All of a question is read before it is asked, or the next would start inside it.
-            batch = self._batch(header)
+            batch = read_batch(header, self._shape, lambda count: _read(self._source, count))
             if self._classifier is None:
                 raise InputError("no model has been opened; open one first")
-            labels = self._classifier.labels(batch).astype("<i8", copy=False)
-            return [encode_header({"labels": len(labels)}), labels.tobytes()]
+            return _answered(self._classifier, batch, header.get("answer"))
         except Exception as error:
             message = _text(error)[:_MESSAGE_LIMIT]
             return [encode_header({"error": _kind(error), "message": message})]
@@ -65,21 +62,20 @@ class _Server:
         self._classifier = Classifier(runner, asking)
         return {
             "classes": self._classifier.classes,
+            "soft": self._classifier.soft,
             "architecture": runner.architecture,
             "environment": {**runner.environment, "input": self._classifier.input},
         }
 
-    def _batch(self, header: dict[str, Any]) -> Batch:
-        count = header["count"]
-        if header["ask"] == "images":
-            return Images(self._floats(count, *self._shape))
-        origin, a, b = self._floats(3, *self._shape)
-        return PlanePoints(origin, a, b, self._floats(count, 2), clip=header["clip"])
 
-    def _floats(self, *shape: int) -> FloatArray:
-        data = _read(self._source, 4 * int(np.prod(shape)))
-        floats: npt.NDArray[np.float32] = np.frombuffer(data, dtype="<f4").reshape(shape)
-        return floats
+def _answered(classifier: Classifier, batch: Batch, answer: object) -> list[bytes]:
+    if answer == "labels":
+        labels = classifier.labels(batch).astype("<i8", copy=False)
+        return [encode_header({"labels": len(labels)}), labels.tobytes()]
+    if answer == "probabilities":
+        rows = classifier.probabilities(batch).astype("<f4", copy=False)
+        return [encode_header({"probabilities": len(rows)}), rows.tobytes()]
+    raise ValueError(f"there is no answer of the kind {answer!r}")
 
 
 def open_runner(model_format: Format, spec: ModelSpec) -> Runner:

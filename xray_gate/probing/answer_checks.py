@@ -1,14 +1,25 @@
-"""Checks that the model answers as a classifier does: the same question, the same label.
+"""Checks that the model answers as a classifier does: the same question, the same answer.
 
 A model may be random, keep state between calls, or let the images of a batch influence each
-other. Its labels then say nothing about its decision regions, so the scan must not use them.
+other. Its labels then say nothing about its decision regions, so the scan must not use them. Its
+process may also tell labels from probabilities, and answer one of the two as another model would.
 """
 
 import numpy as np
 import numpy.typing as npt
 
 from xray_gate.core.errors import ModelAnswerError
-from xray_gate.probing.oracle import Batch, HardLabelOracle, Images, LabelArray
+from xray_gate.probing.oracle import (
+    Batch,
+    FloatArray,
+    HardLabelOracle,
+    Images,
+    IndexArray,
+    LabelArray,
+    SoftLabelOracle,
+    as_soft,
+    is_soft,
+)
 
 _CAUSES = (
     "Likely causes: random layers or dropout at inference, batch normalisation in training mode, "
@@ -16,12 +27,21 @@ _CAUSES = (
     "evaluation mode and scan again"
 )
 
+_REPEATED = "repeated within a batch"
+
+# Half precision in another place of a batch, or in another batch, rounds otherwise: by 0.03 for a
+# logit of 32 to 64, which moves a probability by 3 % of itself.
+_RELATIVE = 0.05
+_ABSOLUTE = 1e-3
+_SUM = 1e-3
+
 
 class CheckedOracle:
     """Hides repeated questions in every batch and compares their answers.
 
     Each call asks `repeats` random rows a second time, at random places of the batch, and strips
-    those answers again; then it asks one row alone. `check_queries` counts these over all calls.
+    those answers again. After probabilities, it also asks for the labels of as many random rows,
+    and for the probabilities of one row alone. `check_queries` counts these over all calls.
     """
 
     def __init__(self, oracle: HardLabelOracle, rng: np.random.Generator, repeats: int = 8) -> None:
@@ -37,20 +57,58 @@ class CheckedOracle:
         """As the oracle behind it."""
         return self._oracle.classes
 
+    @property
+    def soft(self) -> bool:
+        """As the oracle behind it."""
+        return is_soft(self._oracle)
+
     def labels(self, batch: Batch) -> LabelArray:
         """As the oracle behind it; raises `ModelAnswerError` if a repeated question disagrees."""
+        if len(batch) == 0:
+            return self._oracle.labels(batch)
+        rows, hidden = self._with_repeats(len(batch))
+        answers = _ask(self._oracle, batch, rows)
+        self.check_queries += self._repeats
+        labels: LabelArray = answers[~hidden]
+        _require_equal(labels[rows[hidden]], answers[hidden], _REPEATED)
+        return labels
+
+    def probabilities(self, batch: Batch) -> FloatArray:
+        """As the oracle behind it; raises `ModelAnswerError` if a check disagrees.
+
+        Answers to the same question may differ by 0.001 and 5 % of the larger. The label of a row
+        must be one of the largest of its probabilities, within the same tolerance.
+        """
+        oracle = as_soft(self._oracle)
         count = len(batch)
         if count == 0:
-            return self._oracle.labels(batch)
+            return oracle.probabilities(batch)
+        rows, hidden = self._with_repeats(count)
+        answers = _ask_soft(oracle, batch, rows)
+        self.check_queries += self._repeats
+        found: FloatArray = answers[~hidden]
+        _require_close(found[rows[hidden]], answers[hidden], _REPEATED)
+        self._check_apart(oracle, batch, found)
+        return found
+
+    def _check_apart(self, oracle: SoftLabelOracle, batch: Batch, found: FloatArray) -> None:
+        """Ask some of `batch` again in other ways; `found` are the answers to all of it."""
+        chosen = self._rng.integers(0, len(batch), size=self._repeats)
+        labels = _ask(oracle, batch, chosen)
+        self.check_queries += len(chosen)
+        _require_largest(found[chosen], labels)
+        alone = self._rng.integers(0, len(batch), size=1)
+        again = _ask_soft(oracle, batch, alone)
+        self.check_queries += 1
+        _require_close(found[alone], again, "asked for alone")
+
+    def _with_repeats(self, count: int) -> tuple[IndexArray, npt.NDArray[np.bool_]]:
+        """The rows to ask for, and which of them are hidden repeats."""
         repeated = self._rng.integers(0, count, size=self._repeats)
         places = self._rng.integers(0, count + 1, size=self._repeats)
         rows = np.insert(np.arange(count), places, repeated)
         hidden = np.insert(np.zeros(count, dtype=bool), places, np.True_)
-        answers = _ask(self._oracle, batch, rows)
-        self.check_queries += self._repeats
-        labels: LabelArray = answers[~hidden]
-        _require_equal(labels[rows[hidden]], answers[hidden], "repeated within a batch")
-        return labels
+        return rows, hidden
 
 
 def check_answers(
@@ -83,7 +141,7 @@ def recheck(
     _require_equal(labels[order], _ask(oracle, images, order), "asked for again in another order")
 
 
-def _ask(oracle: HardLabelOracle, batch: Batch, rows: npt.NDArray[np.int64]) -> LabelArray:
+def _ask(oracle: HardLabelOracle, batch: Batch, rows: IndexArray) -> LabelArray:
     answers = oracle.labels(batch.take(rows))
     if answers.shape != rows.shape:
         raise ModelAnswerError(
@@ -98,9 +156,56 @@ def _ask(oracle: HardLabelOracle, batch: Batch, rows: npt.NDArray[np.int64]) -> 
     return answers
 
 
+def _ask_soft(oracle: SoftLabelOracle, batch: Batch, rows: IndexArray) -> FloatArray:
+    answers = oracle.probabilities(batch.take(rows))
+    if answers.shape != (len(rows), oracle.classes):
+        raise ModelAnswerError(
+            f"{len(rows)} questions got probabilities of the shape {answers.shape} from a model of "
+            f"{oracle.classes} classes; check that the model takes batches of any size and gives "
+            "one row of scores for each image"
+        )
+    least, most = float(answers.min()), float(answers.max())
+    sums = answers.sum(axis=1, dtype=np.float64)
+    if not (np.isfinite(least) and np.isfinite(most)):
+        raise ModelAnswerError(
+            "the model gave probabilities that are NaN or infinite; check its weights and the "
+            "policy's `preprocessing`"
+        )
+    if least < 0 or most > 1 + _SUM or np.abs(sums - 1).max() > _SUM:
+        raise ModelAnswerError(
+            f"the model gave probabilities from {least:.3g} to {most:.3g} whose sums go from "
+            f"{sums.min():.3g} to {sums.max():.3g}; set `outputs: logits`, or export it so that "
+            "each row sums to 1"
+        )
+    return answers
+
+
 def _require_equal(first: LabelArray, second: LabelArray, how: str) -> None:
     wrong = int(np.count_nonzero(first != second))
     if wrong:
         raise ModelAnswerError(
             f"the model gave another label for {wrong} of {len(first)} images {how}. {_CAUSES}"
+        )
+
+
+def _require_close(first: FloatArray, second: FloatArray, how: str) -> None:
+    apart = np.abs(first - second) > _ABSOLUTE + _RELATIVE * np.maximum(first, second)
+    wrong = int(np.count_nonzero(apart.any(axis=1)))
+    if wrong:
+        raise ModelAnswerError(
+            f"the model gave other probabilities for {wrong} of {len(first)} images {how}. "
+            f"{_CAUSES}"
+        )
+
+
+def _require_largest(probabilities: FloatArray, labels: LabelArray) -> None:
+    """The labels were asked for apart, so rounding may have turned two that are almost equal."""
+    largest = probabilities.max(axis=1)
+    own = probabilities[np.arange(len(labels)), labels]
+    wrong = int(np.count_nonzero(largest - own > _ABSOLUTE + _RELATIVE * largest))
+    if wrong:
+        raise ModelAnswerError(
+            f"the label that the model gave is not the one of the largest probability for {wrong} "
+            f"of {len(labels)} images. Its process may tell the two questions apart, as none "
+            f"should: then treat the model as hostile. {_CAUSES}"
         )

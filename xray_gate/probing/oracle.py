@@ -1,16 +1,17 @@
 """Oracles: what detectors ask instead of a model.
 
-A batch of questions is either images as they are or a description of points in a plane, so that
-an oracle in another process is sent three vectors and coordinates instead of megabytes of pixels.
+A batch of questions is images as they are, or a description: points in a plane, or images under
+triggers. An oracle in another process is sent the description instead of megabytes of pixels.
 """
 
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import NoReturn, Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from xray_gate.core.budget import QueryBudget
+from xray_gate.core.errors import ModelAnswerError
 
 FloatArray = npt.NDArray[np.float32]
 LabelArray = npt.NDArray[np.int64]
@@ -70,7 +71,83 @@ class PlanePoints:
         return points.reshape(len(part), *self.origin.shape)
 
 
-Batch = Images | PlanePoints
+@dataclass(frozen=True)
+class Stamps:
+    """Images under triggers: (1 - mask) * image + mask * pattern, B3D's Eq. 1.
+
+    `pixels` float32 (n, channels, height, width); `masks` float32 (k, height, width), shared by the
+    channels, and `patterns` float32 (k, channels, height, width), all in [0, 1]. Question
+    j * n + i is image i under trigger j. `questions` int64 (m,) says which of the n * k are asked,
+    in which order; None stands for all of them. Raises ValueError where the sizes do not fit.
+    """
+
+    pixels: FloatArray
+    masks: FloatArray
+    patterns: FloatArray
+    questions: IndexArray | None = None
+
+    def __post_init__(self) -> None:
+        if (
+            self.pixels.ndim != 4
+            or self.masks.shape != (len(self.patterns), *self.pixels.shape[2:])
+            or self.patterns.shape[1:] != self.pixels.shape[1:]
+        ):
+            raise ValueError(
+                f"images of the shape {self.pixels.shape} cannot carry masks of the shape "
+                f"{self.masks.shape} with patterns of the shape {self.patterns.shape}"
+            )
+        asked = self.questions
+        if asked is None or asked.size == 0:
+            return
+        most = len(self.pixels) * len(self.masks)
+        if asked.ndim != 1 or not 0 <= int(asked.min()) <= int(asked.max()) < most:
+            raise ValueError(
+                f"{len(self.pixels)} images under {len(self.masks)} triggers have the questions 0 "
+                f"to {most - 1}, not {asked.min()} to {asked.max()} of the shape {asked.shape}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.pixels) * len(self.masks) if self.questions is None else len(self.questions)
+
+    def take(self, indices: IndexArray) -> "Stamps":
+        """The questions at `indices`, in that order; repeats are allowed. Nothing is stamped."""
+        return replace(
+            self, questions=indices if self.questions is None else self.questions[indices]
+        )
+
+    def pairs(self, start: int, stop: int) -> tuple[IndexArray, IndexArray]:
+        """Trigger and image of the questions `start` up to `stop`, each int64 (stop - start,)."""
+        if self.questions is None:
+            asked = np.arange(start, min(stop, len(self)))
+        else:
+            asked = self.questions[start:stop]
+        return np.divmod(asked, max(1, len(self.pixels)))
+
+    def images(self, start: int, stop: int) -> FloatArray:
+        """Stamped images `start` up to `stop`, float32 (stop - start, channels, height, width).
+
+        All of them never exist in memory: callers ask for a batch at a time.
+        """
+        triggers, rows = self.pairs(start, stop)
+        masks = self.masks[triggers][:, None]
+        stamped = self.patterns[triggers]
+        kept = self.pixels[rows]
+        # Not image + mask * (pattern - image): rounding must leave neither [0, 1] nor, where the
+        # mask is 0 or 1, the image and the pattern.
+        stamped *= masks
+        kept *= 1 - masks
+        stamped += kept
+        return stamped
+
+
+Batch = Images | PlanePoints | Stamps
+
+
+LABELS_ONLY = (
+    "the model gives labels, not probabilities; export it with one column of scores for each "
+    "class, or switch off the detectors that need probabilities"
+)
+"""Why nobody can ask a model for probabilities."""
 
 
 class HardLabelOracle(Protocol):
@@ -89,6 +166,40 @@ class HardLabelOracle(Protocol):
         ...
 
 
+@runtime_checkable
+class SoftLabelOracle(HardLabelOracle, Protocol):
+    """May answer with the probability of every label, too."""
+
+    @property
+    def soft(self) -> bool:
+        """Whether it does; else asking for them raises `ModelAnswerError`."""
+        ...
+
+    def probabilities(self, batch: Batch) -> FloatArray:
+        """Float32 (n, classes), each row in [0, 1] with the sum 1.
+
+        Raises `ScanError` when no trustworthy answer can be had.
+        """
+        ...
+
+
+def is_soft(oracle: HardLabelOracle) -> TypeGuard[SoftLabelOracle]:
+    """Whether the oracle answers with probabilities."""
+    return isinstance(oracle, SoftLabelOracle) and oracle.soft
+
+
+def as_soft(oracle: HardLabelOracle) -> SoftLabelOracle:
+    """`oracle`, to be asked for probabilities; raises `ModelAnswerError` if it has none."""
+    if not is_soft(oracle):
+        raise_labels_only()
+    return oracle
+
+
+def raise_labels_only() -> NoReturn:
+    """Raise the error for asking a model for probabilities that it does not give."""
+    raise ModelAnswerError(LABELS_ONLY)
+
+
 class BudgetedOracle:
     """Takes every question from a budget before it is asked."""
 
@@ -101,7 +212,21 @@ class BudgetedOracle:
         """As the oracle behind it."""
         return self._oracle.classes
 
+    @property
+    def soft(self) -> bool:
+        """As the oracle behind it."""
+        return is_soft(self._oracle)
+
     def labels(self, batch: Batch) -> LabelArray:
         """As the oracle behind it; raises `BudgetExhausted` before asking."""
         self._budget.spend(len(batch))
         return self._oracle.labels(batch)
+
+    def probabilities(self, batch: Batch) -> FloatArray:
+        """As the oracle behind it, at the price of labels; raises `BudgetExhausted` before asking.
+
+        Where there are no probabilities, nothing is spent.
+        """
+        oracle = as_soft(self._oracle)
+        self._budget.spend(len(batch))
+        return oracle.probabilities(batch)

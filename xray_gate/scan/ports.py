@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from xray_gate.probing.oracle import HardLabelOracle
+from xray_gate.probing.oracle import SoftLabelOracle
 from xray_gate.probing.preprocessing import Preprocessing
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -43,7 +43,7 @@ class ModelRequest:
     batch_size: int = 256
 
 
-class OpenModel(HardLabelOracle, Protocol):
+class OpenModel(SoftLabelOracle, Protocol):
     """A model that has been opened and answers questions."""
 
     @property
