@@ -8,45 +8,41 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.fakes.oracles import (
-    FakeOracle,
-    OneLabelOracle,
-    RegionsOracle,
-    StatefulOracle,
-)
+from tests.fakes.oracles import RegionsOracle
+from tests.fakes.soft_oracles import GivenProbabilities, Scores, SoftOracle
+from xray_gate.core.access import Access
 from xray_gate.core.errors import InputError, LeaseLost, ModelAnswerError, ModelProcessError
 from xray_gate.core.evidence import DetectorEvidence, Evidence, ModelFacts, RunState
 from xray_gate.detectors.all_detectors import available_detectors
 from xray_gate.detectors.interface import Detector, DetectorRun, Subject
-from xray_gate.probing.oracle import FloatArray, HardLabelOracle, LabelArray
+from xray_gate.probing.oracle import FloatArray, HardLabelOracle
 from xray_gate.probing.probe_set import ProbeSet
 
 # Small enough to run in a blink; a new detector has to name its own.
 QUICK: dict[str, Mapping[str, Any]] = {
     "model_xray": {"size": 12, "planes": 3},
     "trigger_sweep": {"families": ["patch"], "queries": 8_000},
+    "b3d": {"iterations": 4, "batch": 8, "samples": 4},
 }
 
 # Enough for every detector to have something to go by.
 COUNT = 60
 IMAGES = np.random.default_rng(7).random((COUNT, 1, 4, 4)).astype(np.float32)
 CENTRES = IMAGES[:5]
-PROBES = ProbeSet(
-    IMAGES, RegionsOracle(CENTRES).labels(ProbeSet(IMAGES, np.arange(COUNT)).as_batch())
-)
+PROBES = ProbeSet(IMAGES, SoftOracle(CENTRES).labels(ProbeSet(IMAGES, np.arange(COUNT)).as_batch()))
 
 
-class FailingOracle(FakeOracle):
+class FailingOracle(SoftOracle):
     """Raises `error` from the second batch on."""
 
     def __init__(self, error: Exception) -> None:
-        super().__init__(classes=5)
+        super().__init__(CENTRES)
         self._error = error
 
-    def _answer(self, images: FloatArray) -> LabelArray:
-        if len(self.batches) > 1:
+    def _scores(self, images: FloatArray) -> Scores:
+        if len(self.batches) + len(self.soft_batches) > 1:
             raise self._error
-        return np.zeros(len(images), dtype=np.int64)
+        return super()._scores(images)
 
 
 @pytest.fixture(params=available_detectors())
@@ -74,7 +70,7 @@ def assert_stopped(found: DetectorRun, state: RunState) -> DetectorEvidence:
 
 
 def test_a_sound_model_is_scanned_to_the_end(detector: Detector) -> None:
-    evidence = run(detector, RegionsOracle(CENTRES)).evidence
+    evidence = run(detector, SoftOracle(CENTRES)).evidence
     assert evidence.state is RunState.COMPLETED
     assert evidence.reason is None
     assert evidence.statistics
@@ -83,19 +79,19 @@ def test_a_sound_model_is_scanned_to_the_end(detector: Detector) -> None:
 
 
 def test_queries_are_those_that_the_oracle_saw(detector: Detector) -> None:
-    oracle = RegionsOracle(CENTRES)
+    oracle = SoftOracle(CENTRES)
     evidence = run(detector, oracle).evidence
     assert evidence.queries == oracle.queries > 0
     assert evidence.seconds > 0.0
 
 
 def test_the_default_budget_is_what_the_parameters_need(detector: Detector) -> None:
-    assert run(detector, RegionsOracle(CENTRES)).evidence.queries <= detector.query_budget
+    assert run(detector, SoftOracle(CENTRES)).evidence.queries <= detector.budget(10)
 
 
 def test_a_seed_fixes_the_evidence(detector: Detector) -> None:
     first, again, other = (
-        run(detector, RegionsOracle(CENTRES), seed=seed).evidence for seed in (1, 1, 2)
+        run(detector, SoftOracle(CENTRES), seed=seed).evidence for seed in (1, 1, 2)
     )
     assert first.statistics == again.statistics
     assert first.suspected_labels == again.suspected_labels
@@ -104,7 +100,7 @@ def test_a_seed_fixes_the_evidence(detector: Detector) -> None:
 
 
 def test_evidence_survives_json(detector: Detector) -> None:
-    found = run(detector, RegionsOracle(CENTRES)).evidence
+    found = run(detector, SoftOracle(CENTRES)).evidence
     model = ModelFacts("m.onnx", "sha256:0", "onnx", 5)
     whole = Evidence("s", "t", "t", model, None, (found,), seed=0)
     text = json.dumps(whole.to_json(), allow_nan=False)
@@ -145,7 +141,7 @@ def test_errors_that_concern_the_whole_scan_pass_through(
 @pytest.mark.parametrize("name", available_detectors())
 @pytest.mark.parametrize("budget", [0, 200])
 def test_a_spent_budget_is_inconclusive(name: str, budget: int) -> None:
-    oracle = RegionsOracle(CENTRES)
+    oracle = SoftOracle(CENTRES)
     evidence = assert_stopped(run(build(name, budget), oracle), RunState.INCONCLUSIVE)
     assert evidence.reason is not None
     assert "query budget" in evidence.reason
@@ -166,16 +162,27 @@ def test_an_unknown_parameter_is_refused(name: str) -> None:
 
 
 def test_a_model_of_one_label_is_inconclusive(detector: Detector) -> None:
-    subject = Subject(OneLabelOracle(5), PROBES, np.zeros(COUNT, dtype=np.int64))
+    oracle = GivenProbabilities([1, 0, 0, 0, 0], 5)
+    subject = Subject(oracle, PROBES, np.zeros(COUNT, dtype=np.int64))
     found = detector.run(subject, np.random.default_rng(0))
     evidence = assert_stopped(found, RunState.INCONCLUSIVE)
     assert "predicts one label only" in str(evidence.reason)
 
 
+def test_without_the_access_that_it_needs_a_detector_is_skipped(detector: Detector) -> None:
+    oracle = RegionsOracle(CENTRES)
+    if detector.access is Access.HARD_LABEL:
+        assert run(detector, oracle).evidence.state is RunState.COMPLETED
+        return
+    evidence = assert_stopped(run(detector, oracle), RunState.SKIPPED)
+    assert "gives labels, not probabilities" in str(evidence.reason)
+    assert oracle.queries == 0
+
+
 def test_progress_ends_when_all_is_done(detector: Detector) -> None:
     steps: list[tuple[int, int]] = []
     detector.run(
-        Subject(RegionsOracle(CENTRES), PROBES, PROBES.labels),
+        Subject(SoftOracle(CENTRES), PROBES, PROBES.labels),
         np.random.default_rng(0),
         lambda done, total: steps.append((done, total)),
     )
@@ -184,7 +191,7 @@ def test_progress_ends_when_all_is_done(detector: Detector) -> None:
 
 
 def test_runs_of_one_detector_do_not_influence_each_other(detector: Detector) -> None:
-    before = run(detector, RegionsOracle(CENTRES)).evidence
-    run(detector, StatefulOracle(CENTRES, queries_until=100), seed=4)
-    after = run(detector, RegionsOracle(CENTRES)).evidence
+    before = run(detector, SoftOracle(CENTRES)).evidence
+    run(detector, SoftOracle(CENTRES[::-1]), seed=4)
+    after = run(detector, SoftOracle(CENTRES)).evidence
     assert (after.statistics, after.queries) == (before.statistics, before.queries)

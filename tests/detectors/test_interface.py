@@ -26,11 +26,14 @@ class Reports(Detector):
     """Reports the statistics that it was given, or gives up."""
 
     name = "reports"
-    access = Access.SOFT_LABEL
+    access = Access.HARD_LABEL
 
     @classmethod
     def from_json(cls, parameters: Mapping[str, Any], query_budget: int | None = None) -> Self:
-        return cls(parameters, query_budget or 8)
+        return cls(parameters, query_budget)
+
+    def queries_needed(self, classes: int) -> int:
+        return 8
 
     def _scan(self, subject: Subject, rng: np.random.Generator, progress: Progress) -> Findings:
         subject.oracle.labels(subject.probes.as_batch())
@@ -49,7 +52,7 @@ def run(parameters: Mapping[str, Any]) -> DetectorRun:
 
 def test_evidence_names_detector_access_parameters_and_budget() -> None:
     evidence = run({"x": 1.5}).evidence
-    assert (evidence.name, evidence.access) == ("reports", Access.SOFT_LABEL)
+    assert (evidence.name, evidence.access) == ("reports", Access.HARD_LABEL)
     assert evidence.state is RunState.COMPLETED
     assert evidence.parameters == {"x": 1.5, "query_budget": 8}
     assert evidence.queries == 4

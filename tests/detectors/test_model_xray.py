@@ -45,7 +45,7 @@ def test_the_defaults_are_the_published_parameters() -> None:
         "cap": 0.5,
         "pixel_ranges": ["unclipped", "valid"],
     }
-    assert ModelXray().query_budget == 400_000
+    assert ModelXray().budget(10) == 400_000
     assert ModelXrayParameters(pixel_ranges=("valid",)).queries == 200_000
 
 

@@ -5,11 +5,13 @@ from pydantic import ValidationError
 
 from tests.policy.builders import policy
 from xray_gate.detectors.all_detectors import available_detectors
+from xray_gate.detectors.b3d.parameters import B3DParameters
 from xray_gate.detectors.model_xray import ModelXrayParameters
 from xray_gate.detectors.trigger_sweep.families.all_families import ALL_FAMILIES
 from xray_gate.detectors.trigger_sweep.parameters import TriggerSweepParameters
 from xray_gate.policy.detector_specs import (
     FAMILIES,
+    B3DSpec,
     Detectors,
     DetectorSpec,
     ModelXraySpec,
@@ -29,6 +31,7 @@ def test_a_policy_can_name_every_detector_that_can_run() -> None:
 def test_the_defaults_are_those_of_the_detectors() -> None:
     assert ModelXraySpec().settings() == ModelXrayParameters().to_json()
     assert TriggerSweepSpec().settings() == TriggerSweepParameters().to_json()
+    assert B3DSpec().settings() == B3DParameters().to_json()
 
 
 @pytest.mark.parametrize(

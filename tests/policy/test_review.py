@@ -91,6 +91,33 @@ def test_what_weakens_a_policy_is_found_with_its_remedy(
     assert re.search(said, found), found
 
 
+@pytest.mark.parametrize(
+    ("settings", "document", "said"),
+    [
+        ({}, {}, "about 16 minutes .* limits.seconds is 600; raise it, or lower iterations"),
+        ({}, {"classes": 43}, "may ask 41.7 million queries of a model with 43 labels, about 69"),
+        ({"iterations": 1000, "batch": 64}, {"limits": {"seconds": 3600}}, "64.6 million queries"),
+    ],
+)
+def test_too_little_time_for_b3d_is_found(
+    settings: dict[str, Any], document: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    detectors = {"trigger_sweep": {}, "b3d": settings}
+    (found,) = findings(sound(tmp_path / "p.npz", None, detectors=detectors, **document))
+    assert re.search(said, found), found
+
+
+@pytest.mark.parametrize(
+    ("settings", "seconds"), [({}, 1200), ({"mode": "off"}, 600), ({"iterations": 100}, 600)]
+)
+def test_enough_time_for_b3d_is_sound(
+    settings: dict[str, Any], seconds: float, tmp_path: Path
+) -> None:
+    detectors = {"trigger_sweep": {}, "b3d": settings}
+    limits = {"seconds": seconds}
+    assert findings(sound(tmp_path / "p.npz", None, detectors=detectors, limits=limits)) == []
+
+
 def test_missing_probes_are_found(tmp_path: Path) -> None:
     named = sound(tmp_path / "p.npz")
     (tmp_path / "p.npz").unlink()

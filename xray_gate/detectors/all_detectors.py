@@ -1,8 +1,9 @@
 """Every detector by name, in the order of a report; new ones are entered here by hand."""
 
+from xray_gate.detectors.b3d.detector import B3D
 from xray_gate.detectors.interface import Detector
 from xray_gate.detectors.model_xray import ModelXray
-from xray_gate.detectors.not_built import B3D, DTINSPECTOR, NotBuilt
+from xray_gate.detectors.not_built import DTINSPECTOR, NotBuilt
 from xray_gate.detectors.trigger_sweep.detector import TriggerSweep
 
 ALL_DETECTORS: dict[str, type[Detector] | NotBuilt] = {

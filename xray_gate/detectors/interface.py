@@ -14,7 +14,13 @@ from xray_gate.core.access import Access
 from xray_gate.core.budget import QueryBudget
 from xray_gate.core.errors import BudgetExhausted, InputError, ScanError, XrayGateError
 from xray_gate.core.evidence import DetectorEvidence, RunState, SuspectedLabel
-from xray_gate.probing.oracle import BudgetedOracle, HardLabelOracle, LabelArray
+from xray_gate.probing.oracle import (
+    LABELS_ONLY,
+    BudgetedOracle,
+    HardLabelOracle,
+    LabelArray,
+    is_soft,
+)
 from xray_gate.probing.planes import ScannedPlane
 from xray_gate.probing.probe_set import ProbeSet
 from xray_gate.probing.shown_trigger import ShownTrigger
@@ -77,14 +83,15 @@ class Detector(ABC):
     """Base of the detectors: a subclass measures, this class accounts for what it did.
 
     `parameters` (JSON values) go into the evidence; `query_budget` is the largest number of
-    queries that one run may make. Raises `InputError` when that is negative.
+    queries that one run may make, None for what the parameters need. Raises `InputError` when that
+    is negative.
     """
 
     name: ClassVar[str]
     access: ClassVar[Access]
 
-    def __init__(self, parameters: Mapping[str, Any], query_budget: int) -> None:
-        if query_budget < 0:
+    def __init__(self, parameters: Mapping[str, Any], query_budget: int | None) -> None:
+        if query_budget is not None and query_budget < 0:
             raise InputError(
                 f"{self.name}: the query budget is {query_budget}; set it to 0 or more, or leave "
                 "it out for what the parameters need"
@@ -101,6 +108,15 @@ class Detector(ABC):
         that is unknown or out of range.
         """
 
+    @abstractmethod
+    def queries_needed(self, classes: int) -> int:
+        """The most that a run with these parameters asks a model that knows so many labels."""
+
+    @final
+    def budget(self, classes: int) -> int:
+        """The most that a run may ask such a model."""
+        return self.queries_needed(classes) if self.query_budget is None else self.query_budget
+
     @final
     def run(
         self,
@@ -112,18 +128,21 @@ class Detector(ABC):
 
         The budget holds for the model; a champion may be asked as often again. `progress` is told
         how many of how many steps are done. Completed runs differ from inconclusive ones (the
-        detector has too little to go by, or its budget is spent) and errored ones (the model's
-        process or answers failed, or a bug of ours). `InputError` and `LeaseLost` pass through:
+        detector has too little to go by, or its budget is spent), skipped ones (the model does not
+        give what the detector's `access` says) and errored ones (the model's process or answers
+        failed, or a bug of ours). `InputError` and `LeaseLost` pass through:
         they concern the whole scan, not one detector.
         """
-        budget = QueryBudget(self.query_budget)
+        budget = QueryBudget(self.budget(subject.oracle.classes))
         started = time.perf_counter()
         draft = DetectorEvidence(
             self.name,
             self.access,
             RunState.ERRORED,
-            parameters={**self.parameters, "query_budget": self.query_budget},
+            parameters={**self.parameters, "query_budget": budget.limit},
         )
+        if self.access is Access.SOFT_LABEL and not is_soft(subject.oracle):
+            return _stopped(draft, RunState.SKIPPED, LABELS_ONLY)
         run = self._guarded(draft, self._within_budget(subject, budget), rng, progress)
         measured = replace(
             run.evidence, queries=budget.spent, seconds=time.perf_counter() - started
@@ -162,7 +181,7 @@ class Detector(ABC):
     def _within_budget(self, subject: Subject, budget: QueryBudget) -> Subject:
         champion = subject.champion
         if champion is not None:
-            champion = BudgetedOracle(champion, QueryBudget(self.query_budget))
+            champion = BudgetedOracle(champion, QueryBudget(budget.limit))
         return replace(subject, oracle=BudgetedOracle(subject.oracle, budget), champion=champion)
 
     @abstractmethod

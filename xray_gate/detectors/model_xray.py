@@ -101,13 +101,17 @@ class ModelXray(Detector):
         self, parameters: ModelXrayParameters | None = None, query_budget: int | None = None
     ) -> None:
         chosen = parameters or ModelXrayParameters()
-        super().__init__(chosen.to_json(), chosen.queries if query_budget is None else query_budget)
+        super().__init__(chosen.to_json(), query_budget)
         self._parameters = chosen
 
     @classmethod
     def from_json(cls, parameters: Mapping[str, Any], query_budget: int | None = None) -> Self:
         """See `Detector.from_json`."""
         return cls(ModelXrayParameters.from_json(parameters), query_budget)
+
+    def queries_needed(self, classes: int) -> int:
+        """See `Detector.queries_needed`."""
+        return self._parameters.queries
 
     def _scan(self, subject: Subject, rng: np.random.Generator, progress: Progress) -> Findings:
         oracle, probes, probe_labels = subject.oracle, subject.probes, subject.probe_labels

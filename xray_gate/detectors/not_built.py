@@ -26,5 +26,4 @@ class NotBuilt:
         )
 
 
-B3D = NotBuilt("b3d", Access.SOFT_LABEL)
 DTINSPECTOR = NotBuilt("dtinspector", Access.GRADIENT)

@@ -155,17 +155,46 @@ class TriggerSweepSpec(DetectorSpec):
         return families
 
 
+class B3DSpec(DetectorSpec):
+    """How B3D looks for a trigger of each class, and when a trigger is too small.
+
+    The mini-batch and the iterations are for a CPU; take 64 and 1,000 on a GPU. `images`: what
+    triggers are fitted to, `synthetic` for B3D-SS. A mask is too small under `share_of_median` of
+    the masks' median, or with an anomaly index above `index` (both as in the paper) if it also is
+    under `at_most_of_median` (ours; 1 for the paper's rule). `least_success`: the share of the
+    held-back images that a trigger has to move to count.
+    """
+
+    iterations: int = Field(default=300, ge=1, le=10_000)
+    batch: int = Field(default=32, ge=1, le=1024)
+    samples: int = Field(default=50, ge=2, le=1000, description="k")
+    sigma: float = Field(default=0.1, ge=1e-3, le=10)
+    learning_rate: float = Field(default=0.05, ge=1e-4, le=10)
+    images: Literal["probes", "synthetic"] = "probes"
+    index: float = Field(default=2.0, gt=0, le=100)
+    share_of_median: float = Field(default=0.25, ge=0, lt=1)
+    at_most_of_median: float = Field(default=0.5, gt=0, le=1)
+    least_success: float = Field(default=0.75, gt=0, le=1)
+
+    def settings(self) -> dict[str, Any]:
+        """See `DetectorSpec.settings`."""
+        judged = {"index", "share_of_median", "at_most_of_median", "least_success"}
+        return self.model_dump(mode="json", exclude={"mode", *judged})
+
+
 class Detectors(Strict):
     """The detectors that this release has. One that is not named is off."""
 
     model_xray: ModelXraySpec | None = None
     trigger_sweep: TriggerSweepSpec | None = None
+    b3d: B3DSpec | None = None
 
     def named(self) -> dict[str, DetectorSpec]:
         """The settings of those that the policy names, in the order of a report."""
         known: dict[str, DetectorSpec | None] = {
             "model_xray": self.model_xray,
             "trigger_sweep": self.trigger_sweep,
+            "b3d": self.b3d,
         }
         return {name: spec for name, spec in known.items() if spec is not None}
 

@@ -2,12 +2,17 @@
 
 from xray_gate.core.evidence import DetectorEvidence, Evidence, RunState
 from xray_gate.core.verdict import DetectorJudgement, Outcome
+from xray_gate.policy.b3d_rule import judge_b3d
 from xray_gate.policy.files import Policy
 from xray_gate.policy.rule import CannotJudge, Rule
 from xray_gate.policy.sweep_rule import judge_sweep
 from xray_gate.policy.xray_rule import judge_xray
 
-RULES: dict[str, Rule] = {"model_xray": judge_xray, "trigger_sweep": judge_sweep}
+RULES: dict[str, Rule] = {
+    "model_xray": judge_xray,
+    "trigger_sweep": judge_sweep,
+    "b3d": judge_b3d,
+}
 
 
 def judge(policy: Policy, evidence: Evidence, detector: DetectorEvidence) -> DetectorJudgement:

@@ -9,11 +9,20 @@ from xray_gate.policy.files import Policy, calibrated_bounds, matches_glob
 
 _LEAST_ACCURACY = 0.2
 _LEAST_LEVEL = 1e-4
+# Queries a second of a small network on two cores, and how many labels most models know.
+_USUAL_RATE = 10_000
+_USUAL_CLASSES = 10
 
 
 def findings(policy: Policy) -> list[str]:
     """Every setting that weakens the gate or cannot be defended, each with its remedy."""
-    return [*_weakened(policy), *_xray(policy), *_sweep(policy), *_incomplete(policy)]
+    return [
+        *_weakened(policy),
+        *_xray(policy),
+        *_sweep(policy),
+        *_b3d(policy),
+        *_incomplete(policy),
+    ]
 
 
 def _weakened(policy: Policy) -> Iterator[str]:
@@ -90,6 +99,22 @@ def _sweep(policy: Policy) -> Iterator[str]:
         yield (
             f"trigger_sweep's level is {spec.level:g}, which few backdoors reach on the images "
             "of a scan; raise it, 0.01 is usual"
+        )
+
+
+def _b3d(policy: Policy) -> Iterator[str]:
+    document = policy.document
+    spec = document.detectors.b3d
+    if spec is None or spec.mode == "off":
+        return
+    classes = document.classes or _USUAL_CLASSES
+    queries = spec.iterations * (2 * spec.samples + 1) * spec.batch * classes
+    seconds = queries / _USUAL_RATE
+    if seconds > document.limits.seconds:
+        yield (
+            f"b3d may ask {queries / 1e6:.1f} million queries of a model with {classes} labels, "
+            f"about {seconds / 60:.0f} minutes of a small one on two cores, and limits.seconds is "
+            f"{document.limits.seconds:g}; raise it, or lower iterations"
         )
 
 

@@ -1,27 +1,22 @@
 """The rule for the trigger sweep: its p-value held against the level that the policy allows."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from xray_gate.core.evidence import DetectorEvidence, Evidence
 from xray_gate.core.verdict import DetectorJudgement, Outcome
 from xray_gate.policy.files import Policy
+from xray_gate.policy.measured import Measured, Share, read_statistics
 from xray_gate.policy.rule import CannotJudge, label_text, require_the_policys_settings
 
-_Share = Annotated[float, Field(ge=0, le=1)]
 _Label = Annotated[int, Field(ge=0, lt=10**9)]
 _LONGEST = 500
 _Text = Annotated[str, Field(min_length=1, max_length=_LONGEST)]
 
 
-class _Measured(BaseModel):
-    # Strict: `true` is no label, and NaN compares as harmless with every level.
-    model_config = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False)
-
-
-class _Reading(_Measured):
+class _Reading(Measured):
     """Which movement of labels was counted."""
 
     kind: Literal["all-to-one", "all-to-all", "source-specific"]
@@ -40,16 +35,16 @@ class _Reading(_Measured):
         return self
 
 
-class _Candidate(_Measured):
+class _Candidate(Measured):
     """The trigger with the strongest effect, on held-out images."""
 
     text: _Text
     reading: _Reading
     moved: int = Field(ge=0)
     asked: int = Field(ge=1, lt=10**9)
-    allowance: _Share
-    p_value: _Share
-    champion_share: _Share | None = None
+    allowance: Share
+    p_value: Share
+    champion_share: Share | None = None
     towards: _Label | None = None
 
     @model_validator(mode="after")
@@ -64,10 +59,10 @@ class _Candidate(_Measured):
         return self.moved / self.asked
 
 
-class _Finding(_Measured):
+class _Finding(Measured):
     """What the verdict rests on."""
 
-    p_value: _Share
+    p_value: Share
     candidate: _Candidate
 
     @model_validator(mode="after")
@@ -77,7 +72,7 @@ class _Finding(_Measured):
         return self
 
 
-class _Kind(_Measured):
+class _Kind(Measured):
     """A kind of implanted trigger; `smallest` is None where no tried size was found."""
 
     kind: _Text
@@ -85,15 +80,15 @@ class _Kind(_Measured):
     smallest: float | None
 
 
-class _Limit(_Measured):
+class _Limit(Measured):
     """What a sweep of this model would have found, at `level`."""
 
     kinds: list[_Kind]
-    share_of_trials: _Share = 0.95
-    level: _Share | None = None
+    share_of_trials: Share = 0.95
+    level: Share | None = None
 
 
-class _Reach(_Measured):
+class _Reach(Measured):
     """What a pass excludes, and what it does not."""
 
     detection_limit: _Limit | None = None
@@ -109,30 +104,16 @@ def judge_sweep(
     if spec is None:
         raise CannotJudge("the policy does not name it; name it in the policy and scan again")
     require_the_policys_settings(policy, spec, evidence, detector)
-    found = _read(_Finding, detector)
+    found = read_statistics(_Finding, detector)
     if found.p_value <= spec.level:
         outcome, reason = Outcome.FAILED, _accusation(policy, found, spec.level)
     else:
         _require_enough_images(policy, found, spec.level)
-        reach = _read(_Reach, detector)
+        reach = read_statistics(_Reach, detector)
         said = [_acquittal(found, spec.level), *_bounds_of(reach, spec.level)]
         outcome, reason = Outcome.PASSED, "; ".join(said)
     threshold = {"bound": spec.level, "suspicious": "below", "source": f"policy {policy.name}"}
     return DetectorJudgement(detector.name, outcome, reason, {"p_value": threshold})
-
-
-_Part = TypeVar("_Part", bound=_Measured)
-
-
-def _read(part: type[_Part], detector: DetectorEvidence) -> _Part:
-    try:
-        return part.model_validate(detector.statistics)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(key) for key in first["loc"]) or "statistics"
-        raise CannotJudge(
-            f"the evidence cannot be used ({place}: {first['msg']}); scan again with this policy"
-        ) from error
 
 
 def _require_enough_images(policy: Policy, found: _Finding, level: float) -> None:

@@ -30,7 +30,8 @@ class ShownTrigger:
     `before` and `after`: float32 (n, channels, height, width) in [0, 1]; `labels_before` and
     `labels_after` int64 (n,). `text` describes the trigger in words. `heat_map`, for a trigger
     that has a place: float32 (rows, columns) in [0, 1], the share of images that moves when the
-    trigger's centre lies in that cell of the image.
+    trigger's centre lies in that cell of the image. `mask` float32 (height, width) and `pattern`
+    (channels, height, width), both in [0, 1], for a trigger that is described by them.
     """
 
     detector: str
@@ -41,3 +42,5 @@ class ShownTrigger:
     labels_after: LabelArray
     heat_map: npt.NDArray[np.float32] | None = None
     dose_curve: DoseCurve | None = None
+    mask: npt.NDArray[np.float32] | None = None
+    pattern: FloatArray | None = None

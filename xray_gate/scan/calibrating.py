@@ -71,7 +71,8 @@ class Calibrating:
             )
         detector = self._detector()
         # As evidence records them, since a scan's are compared with these.
-        parameters = {**detector.parameters, "query_budget": detector.query_budget}
+        budget = detector.budget(int(self.probes.labels.max()) + 1)
+        parameters = {**detector.parameters, "query_budget": budget}
         return Calibration(
             name=name,
             created=created,

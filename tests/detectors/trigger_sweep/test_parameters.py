@@ -13,7 +13,7 @@ from xray_gate.detectors.trigger_sweep.parameters import TriggerSweepParameters
 def test_by_default_every_family_is_tried_within_the_promised_budget() -> None:
     assert TriggerSweepParameters() == TriggerSweepParameters(tuple(ALL_FAMILIES), 30_000)
     assert TriggerSweep().parameters == {"families": list(ALL_FAMILIES), "queries": 30_000}
-    assert TriggerSweep().query_budget == 30_000
+    assert TriggerSweep().budget(10) == 30_000
 
 
 @pytest.mark.parametrize(
@@ -63,4 +63,4 @@ def test_queries_out_of_range_are_refused(queries: Any) -> None:
 
 @pytest.mark.parametrize("queries", [8_000, 1_000_000])
 def test_queries_at_the_bounds_are_taken(queries: int) -> None:
-    assert TriggerSweep.from_json({"queries": queries}).query_budget == queries
+    assert TriggerSweep.from_json({"queries": queries}).budget(10) == queries

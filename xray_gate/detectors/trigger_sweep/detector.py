@@ -81,13 +81,17 @@ class TriggerSweep(Detector):
         self, parameters: TriggerSweepParameters | None = None, query_budget: int | None = None
     ) -> None:
         chosen = parameters or TriggerSweepParameters()
-        super().__init__(chosen.to_json(), chosen.queries if query_budget is None else query_budget)
+        super().__init__(chosen.to_json(), query_budget)
         self._parameters = chosen
 
     @classmethod
     def from_json(cls, parameters: Mapping[str, Any], query_budget: int | None = None) -> Self:
         """See `Detector.from_json`."""
         return cls(TriggerSweepParameters.from_json(parameters), query_budget)
+
+    def queries_needed(self, classes: int) -> int:
+        """See `Detector.queries_needed`."""
+        return self._parameters.queries
 
     def _scan(self, subject: Subject, rng: np.random.Generator, progress: Progress) -> Findings:
         subject.refuse_one_label("no trigger could move anything there")
