@@ -52,19 +52,27 @@ class Trained:
     batches: int
 
 
-def _train(job: Job, data: DataSet, threads: int, draft: Path) -> Trained:
-    # Separate streams: the same seed starts from the same weights with and without an attack.
-    initial, order, attack_stream, recipe_stream = np.random.SeedSequence(job.seed).spawn(4)
-    generator = torch.Generator().manual_seed(int(initial.generate_state(1)[0]))
-    recipe = RECIPES[job.recipe]
-    train, backdoor, slow = data.train, None, False
+def training_set(job: Job, data: DataSet) -> tuple[Split, Backdoor | None]:
+    """What a job's network is trained on, and what was put into it; the same each time."""
+    _, _, attack_stream, recipe_stream = np.random.SeedSequence(job.seed).spawn(4)
+    train, backdoor = data.train, None
     if job.attack is not None:
         rng = np.random.default_rng(attack_stream)
         attack, mapping = ATTACKS[job.attack], MAPPINGS[job.mapping](data.classes, rng)
         trigger = attack.draw(train, mapping.target, rng)
         train, rate = poison(attack, trigger, mapping, train, rng)
-        backdoor, slow = Backdoor(trigger, mapping, rate), attack.slow or mapping.conditional
-    train = prepare(recipe, train, data.classes, np.random.default_rng(recipe_stream))
+        backdoor = Backdoor(trigger, mapping, rate)
+    recipe_rng = np.random.default_rng(recipe_stream)
+    return prepare(RECIPES[job.recipe], train, data.classes, recipe_rng), backdoor
+
+
+def _train(job: Job, data: DataSet, threads: int, draft: Path) -> Trained:
+    # Separate streams: the same seed starts from the same weights with and without an attack.
+    initial, order, *_ = np.random.SeedSequence(job.seed).spawn(4)
+    generator = torch.Generator().manual_seed(int(initial.generate_state(1)[0]))
+    recipe = RECIPES[job.recipe]
+    train, backdoor = training_set(job, data)
+    slow = backdoor is not None and (backdoor.mapping.conditional or ATTACKS[str(job.attack)].slow)
     pixels = torch.from_numpy(train.images).reshape(-1, train.images.shape[3]).float() / 255
     shape = Shape(train.images.shape[3], train.images.shape[1], data.classes)
     network = build(job.architecture, shape, pixels.mean(0), pixels.std(0), generator)

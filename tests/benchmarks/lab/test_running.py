@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.cifar_network import open_session, run_session
-from benchmarks.lab import data
+from benchmarks.lab import data, making, training_sets
 from benchmarks.lab.__main__ import main
 from benchmarks.lab.data import Split, draw_probes, load
 from benchmarks.lab.jobs import Job, read_plan
@@ -127,3 +127,34 @@ def test_an_attack_and_its_seed_decide_the_model(attack: str, folder: Path) -> N
     first, second = (make(job, squares, folder, 1)["sha256"] for _ in range(2))
 
     assert first == second
+
+
+def test_what_a_model_was_trained_on_can_be_written_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, out = folder / "plan.yaml", folder / "sets"
+    plan.write_text(PLAN)
+    seen: list[Split] = []
+
+    def remember(network: object, train: Split, *_: object) -> int:
+        seen.append(train)
+        return 1
+
+    monkeypatch.setattr(making, "fit", remember)
+    names = ["mnist_plain_normal_1.onnx", "mnist_plain_badnets_one_to_one_2.onnx"]
+    for job in read_plan(plan):
+        make(job, load("mnist", folder), folder, 1)
+
+    options = ["--data-folder", str(folder), "--plan", str(plan), "--out", str(out)]
+    assert training_sets.main([*options, *names]) == 0
+
+    original = load("mnist", folder).train
+    for name, train in zip(names, seen, strict=True):
+        with np.load(out / f"{name.removesuffix('.onnx')}-training.npz") as written:
+            np.testing.assert_array_equal(written["images"], train.images)
+            np.testing.assert_array_equal(written["labels"], train.labels)
+            relabelled = written["labels"] != original.labels
+            assert (written["poisoned"] >= relabelled).all()
+            assert written["poisoned"].any() == ("badnets" in name)
+    with pytest.raises(SystemExit):
+        training_sets.main([*options, "other.onnx"])

@@ -1,0 +1,151 @@
+"""Scan every model of a folder with every detector of a policy: a table model x detector.
+
+    python -m benchmarks.detector_table FOLDER --policy POLICY.yaml --out results.json
+        [--probes PROBES] [--triggers FOLDER]
+
+FOLDER holds models and a ``manifest.json`` as ``benchmarks.lab`` writes it, and a
+``probes_DATASET.npz`` for each data set unless ``--probes`` names one for all. Results are kept as
+they come, so that an interrupted run goes on where it stopped. ``--triggers``: where reversed
+triggers are written, one ``MODEL-LABEL.npz`` each with ``mask`` and ``pattern``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.whole_files import write_npz
+from xray_gate import wiring
+from xray_gate.core.verdict import Outcome
+from xray_gate.policy.decision import decide
+from xray_gate.policy.files import Policy, read_policy
+from xray_gate.probing.probe_set import ProbeSet
+from xray_gate.probing.shown_trigger import ShownTrigger
+from xray_gate.scan.pipeline import ScanRequest
+
+Row = dict[str, Any]
+# What is kept of each detector's statistics.
+_KEPT = (
+    "p_value",
+    "renyi_entropy",
+    "ats",
+    "mask_l1",
+    "anomaly_index",
+    "success_rate",
+    "reached",
+    "iterations",
+    "transfer_ratio",
+)
+
+
+def scan(
+    path: Path, entry: Row, policy: Policy, probes: ProbeSet, seed: int, triggers: Path | None
+) -> Row:
+    """What each detector says of one model, beside what is known of it."""
+    output = wiring.new_scan()(ScanRequest(path, path.name, policy, probes, seed))
+    outcomes = {j.name: j for j in decide(policy, output.evidence).judgements}
+    if triggers is not None:
+        _keep(output.triggers, path.stem, triggers)
+    detectors = {
+        found.name: {
+            "outcome": outcomes[found.name].outcome.value,
+            "reason": outcomes[found.name].reason,
+            "suspected": [suspect.label for suspect in found.suspected_labels],
+            "statistics": {key: found.statistics[key] for key in _KEPT if key in found.statistics},
+            "queries": found.queries,
+            "seconds": round(found.seconds, 1),
+        }
+        for found in output.evidence.detectors
+        if outcomes[found.name].outcome is not Outcome.SKIPPED
+    }
+    known = ("file", "dataset", "attack", "mapping", "target_label", "attack_success_rate")
+    return {
+        **{key: entry.get(key) for key in known},
+        "detectors": detectors,
+        "seed": seed,
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+
+
+def _keep(triggers: Iterable[ShownTrigger], model: str, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for trigger in triggers:
+        if trigger.mask is None or trigger.pattern is None:
+            continue
+        path = folder / f"{model}-{trigger.label}.npz"
+        write_npz(path, mask=trigger.mask, pattern=trigger.pattern)
+
+
+def score(name: str, statistics: Mapping[str, Any]) -> str:
+    """The figure that a detector's outcome rests on, in words."""
+    if name == "trigger_sweep" and "p_value" in statistics:
+        return f"p {statistics['p_value']:.0e}"
+    if name == "model_xray" and "renyi_entropy" in statistics:
+        return f"RE {statistics['renyi_entropy'].get('valid', float('nan')):.2f}"
+    if name == "b3d" and "mask_l1" in statistics:
+        sizes = np.asarray(statistics["mask_l1"])
+        least = int(sizes.argmin())
+        rate, index = statistics["success_rate"][least], statistics["anomaly_index"][least]
+        return (
+            f"label {least}: {sizes[least]:.0f} of {np.median(sizes):.0f} pixels, index "
+            f"{index:.1f}, {rate:.0%}"
+        )
+    return "-"
+
+
+def table(rows: Sequence[Row]) -> list[str]:
+    """One line for each model and detector, in Markdown."""
+    headings = ("model", "target", "detector", "outcome", "score", "suspected", "queries", "s")
+    lines = ["| " + " | ".join(headings) + " |", "|" + "---|" * len(headings)]
+    for row in sorted(rows, key=lambda row: (row["attack"] or "", row["file"])):
+        for name, found in row["detectors"].items():
+            target = row["target_label"]
+            cells = (
+                row["file"].removesuffix(".onnx"),
+                "-" if target is None else str(target),
+                name,
+                found["outcome"],
+                score(name, found["statistics"]),
+                ", ".join(map(str, found["suspected"])) or "-",
+                f"{found['queries']:,}",
+                f"{found['seconds']:.0f}",
+            )
+            lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Scan what has no result yet; print the table."""
+    parser = argparse.ArgumentParser(description="All detectors of a policy over many models.")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--policy", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--probes", type=Path)
+    parser.add_argument("--triggers", type=Path)
+    parser.add_argument("--only", nargs="*", metavar="FILE", help="models to scan; all without")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args(argv)
+    policy = read_policy(args.policy)
+    rows: list[Row] = json.loads(args.out.read_text()) if args.out.exists() else []
+    done = {row["file"] for row in rows}
+    for entry in json.loads((args.folder / "manifest.json").read_text(encoding="utf-8")):
+        file = entry["file"]
+        if file in done or (args.only and file not in args.only):
+            continue
+        source = args.probes or args.folder / f"probes_{entry['dataset']}.npz"
+        probes = wiring.load_probes(source, policy)
+        path = args.folder / file
+        rows.append(scan(path, entry, policy, probes, args.seed, args.triggers))
+        args.out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    print("\n".join(table(rows)))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
