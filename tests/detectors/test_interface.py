@@ -32,7 +32,7 @@ class Reports(Detector):
     def from_json(cls, parameters: Mapping[str, Any], query_budget: int | None = None) -> Self:
         return cls(parameters, query_budget)
 
-    def queries_needed(self, classes: int) -> int:
+    def queries_needed(self, classes: int, training: int) -> int:
         return 8
 
     def _scan(self, subject: Subject, rng: np.random.Generator, progress: Progress) -> Findings:

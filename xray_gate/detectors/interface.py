@@ -24,10 +24,15 @@ from xray_gate.probing.oracle import (
 from xray_gate.probing.planes import ScannedPlane
 from xray_gate.probing.probe_set import ProbeSet
 from xray_gate.probing.shown_trigger import ShownTrigger
+from xray_gate.probing.training_data import TrainingData
 
 _log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
+
+
+class NotApplicable(Exception):
+    """Raised by a detector that lacks what it needs to begin; the message is the reason."""
 
 
 class Inconclusive(Exception):
@@ -49,13 +54,15 @@ class Subject:
     """What a detector looks at: a model that it may ask, and clean samples.
 
     `probe_labels` are the model's own labels for the probes, int64 (n,). `champion` is an admitted
-    model of the same task, if there is one to compare with.
+    model of the same task, if there is one to compare with; `training` the data that the model was
+    trained on, if they are known.
     """
 
     oracle: HardLabelOracle
     probes: ProbeSet
     probe_labels: LabelArray
     champion: HardLabelOracle | None = None
+    training: TrainingData | None = None
 
     def refuse_one_label(self, consequence: str) -> None:
         """Raise `Inconclusive` where the model gives all probes the same label.
@@ -109,13 +116,18 @@ class Detector(ABC):
         """
 
     @abstractmethod
-    def queries_needed(self, classes: int) -> int:
-        """The most that a run with these parameters asks a model that knows so many labels."""
+    def queries_needed(self, classes: int, training: int) -> int:
+        """The most that a run with these parameters asks of a model that knows `classes` labels.
+
+        `training`: how many training samples there are.
+        """
 
     @final
-    def budget(self, classes: int) -> int:
+    def budget(self, classes: int, training: int = 0) -> int:
         """The most that a run may ask such a model."""
-        return self.queries_needed(classes) if self.query_budget is None else self.query_budget
+        if self.query_budget is not None:
+            return self.query_budget
+        return self.queries_needed(classes, training)
 
     @final
     def run(
@@ -129,11 +141,12 @@ class Detector(ABC):
         The budget holds for the model; a champion may be asked as often again. `progress` is told
         how many of how many steps are done. Completed runs differ from inconclusive ones (the
         detector has too little to go by, or its budget is spent), skipped ones (the model does not
-        give what the detector's `access` says) and errored ones (the model's process or answers
-        failed, or a bug of ours). `InputError` and `LeaseLost` pass through:
+        give what the detector's `access` says, or data are missing) and errored ones (the model's
+        process or answers failed, or a bug of ours). `InputError` and `LeaseLost` pass through:
         they concern the whole scan, not one detector.
         """
-        budget = QueryBudget(self.budget(subject.oracle.classes))
+        samples = 0 if subject.training is None else len(subject.training)
+        budget = QueryBudget(self.budget(subject.oracle.classes, samples))
         started = time.perf_counter()
         draft = DetectorEvidence(
             self.name,
@@ -160,6 +173,8 @@ class Detector(ABC):
             found = self._scan(subject, rng, progress or _ignore)
             # A NaN compares as "not below the threshold", that is as a pass.
             json.dumps(found.statistics, allow_nan=False)
+        except NotApplicable as error:
+            return _stopped(draft, RunState.SKIPPED, str(error))
         except (Inconclusive, BudgetExhausted) as error:
             return _stopped(draft, RunState.INCONCLUSIVE, str(error))
         except ScanError as error:

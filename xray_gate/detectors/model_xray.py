@@ -109,7 +109,7 @@ class ModelXray(Detector):
         """See `Detector.from_json`."""
         return cls(ModelXrayParameters.from_json(parameters), query_budget)
 
-    def queries_needed(self, classes: int) -> int:
+    def queries_needed(self, classes: int, training: int) -> int:
         """See `Detector.queries_needed`."""
         return self._parameters.queries
 

@@ -31,7 +31,8 @@ class ShownTrigger:
     `labels_after` int64 (n,). `text` describes the trigger in words. `heat_map`, for a trigger
     that has a place: float32 (rows, columns) in [0, 1], the share of images that moves when the
     trigger's centre lies in that cell of the image. `mask` float32 (height, width) and `pattern`
-    (channels, height, width), both in [0, 1], for a trigger that is described by them.
+    (channels, height, width), both in [0, 1], for a trigger that is described by them; `label`, 0
+    or more, is the one that it was learned for: b3d's lead there, dtinspector's lead away.
     """
 
     detector: str
@@ -44,3 +45,4 @@ class ShownTrigger:
     dose_curve: DoseCurve | None = None
     mask: npt.NDArray[np.float32] | None = None
     pattern: FloatArray | None = None
+    label: int | None = None

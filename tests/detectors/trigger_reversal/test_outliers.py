@@ -28,6 +28,12 @@ def test_where_most_are_equal_the_index_says_nothing() -> None:
     assert anomaly_indices([5.0, 5.0, 5.0, 1.0]).tolist() == [0, 0, 0, 0]
 
 
+def test_the_deviation_counts_as_no_less_than_the_least() -> None:
+    assert anomaly_indices([1.0, 1.0, 1.0, 0.5], 0.1).tolist() == [0, 0, 0, 5]
+    wide = [0.0, 10.0, 20.0, 30.0]
+    assert anomaly_indices(wide, 0.1).tolist() == anomaly_indices(wide).tolist()
+
+
 @pytest.mark.parametrize(
     ("values", "small"),
     [

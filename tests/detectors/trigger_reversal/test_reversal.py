@@ -5,6 +5,7 @@ from tests.fakes.soft_backdoors import CORNER, OTHER_CORNER, planted_subject
 from xray_gate.detectors.interface import Subject
 from xray_gate.detectors.trigger_reversal import reversal as module
 from xray_gate.detectors.trigger_reversal.reversal import (
+    AwayFromLabel,
     Reversal,
     ReversedTrigger,
     TowardsLabel,
@@ -124,6 +125,14 @@ def test_fewer_images_than_a_mini_batch_are_all_used() -> None:
 
 def answers(rows: list[list[float]]) -> FloatArray:
     return np.array(rows, np.float32)
+
+
+def test_away_from_a_label_is_the_square_error_and_counts_its_own_images() -> None:
+    goal = AwayFromLabel(1)
+    given = answers([[0.5, 0.5], [0.9, 0.1], [0.0, 1.0], [1.0, 0.0]])
+    np.testing.assert_allclose(goal.losses(given), [-0.25, -0.81, 0.0, -1.0], rtol=1e-6)
+    assert goal.success(given[[1, 2, 1]], np.array([1, 1, 0])) == 0.5
+    assert goal.success(given[[2]], np.array([0])) == 1.0
 
 
 def test_towards_a_label_is_cross_entropy_and_counts_the_images_of_others() -> None:

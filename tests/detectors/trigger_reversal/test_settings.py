@@ -20,17 +20,27 @@ def after(rates: list[float]) -> float:
         ([1.0] * 3, 0.002),
         ([1.0] * 9, 0.008),
         ([0.99] * 3, 0.002),
-        ([0.98] * 3, 0.00025),
+        ([0.98] * 3, 0.001),
+        ([1.0] * 9 + [0.98] * 3, 0.002),
         # A streak that breaks begins anew.
         ([1.0, 1.0, 0.5, 1.0, 1.0], 0.001),
         ([0.5, 0.5, 1.0, 0.5, 0.5], 0.001),
         ([1.0] * 6 + [0.0] * 3, 0.001),
         # It never falls so far that it could not come back.
-        ([0.0] * 300, 0.00001),
+        ([0.0] * 300, 0.001),
     ],
 )
 def test_lambda_follows_the_streaks(rates: list[float], value: float) -> None:
     assert after(rates) == pytest.approx(value)
+
+
+def test_it_has_turned_when_it_falls_after_a_rise() -> None:
+    weight = SizeWeight(SETTINGS)
+    for rate, turned in (
+        [(0.0, False)] * 3 + [(1.0, False)] * 3 + [(0.0, False)] * 2 + [(0.0, True)]
+    ):
+        weight.tell(rate)
+        assert weight.turned is turned
 
 
 def test_the_cost_of_a_search_is_known() -> None:

@@ -74,7 +74,7 @@ class B3D(Detector):
         """See `Detector.from_json`."""
         return cls(B3DParameters.from_json(parameters), query_budget)
 
-    def queries_needed(self, classes: int) -> int:
+    def queries_needed(self, classes: int, training: int) -> int:
         """See `Detector.queries_needed`."""
         searches = classes * (self._parameters.settings.queries + _MOST_HELD_BACK)
         made = synthetic_queries(classes) if self._parameters.images == "synthetic" else 0
@@ -185,4 +185,5 @@ def _exhibit(found: _Measured, images: FloatArray, before: LabelArray) -> ShownT
         labels_after=found.after[rows],
         mask=trigger.mask,
         pattern=trigger.pattern,
+        label=found.label,
     )

@@ -9,16 +9,16 @@ Values = npt.NDArray[np.float64]
 _CONSISTENCY = 1.4826
 
 
-def anomaly_indices(values: npt.ArrayLike) -> Values:
+def anomaly_indices(values: npt.ArrayLike, least_deviation: float = 0.0) -> Values:
     """(median - value) / (1.4826 * median absolute deviation), float64 (n,).
 
-    Above 0 for values under the median. Where more than half of the values are equal the deviation
-    is 0, and the index says nothing: it is then 0 everywhere, and a rule of another kind has to
-    judge.
+    Above 0 for values under the median. The divisor is at least `least_deviation`. Where more than
+    half of the values are equal and that is 0, the index says nothing: it is then 0 everywhere, and
+    a rule of another kind has to judge.
     """
     found = np.asarray(values, np.float64)
     below = np.median(found) - found
-    deviation = _CONSISTENCY * float(np.median(np.abs(below)))
+    deviation = max(least_deviation, _CONSISTENCY * float(np.median(np.abs(below))))
     return np.zeros(len(found)) if deviation == 0 else np.asarray(below / deviation, np.float64)
 
 

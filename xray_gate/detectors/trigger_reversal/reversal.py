@@ -200,6 +200,23 @@ class TowardsLabel:
         return float(moved[counted].mean()) if counted.any() else 1.0
 
 
+@dataclass(frozen=True)
+class AwayFromLabel:
+    """No image stays at `label`: the square error of its probability (DTInspector, Eq. 1)."""
+
+    label: int
+
+    def losses(self, probabilities: FloatArray) -> Losses:
+        """-(1 - p(label))^2, in [-1, 0]."""
+        return -((1 - probabilities[:, self.label].astype(np.float64)) ** 2)
+
+    def success(self, probabilities: FloatArray, before: LabelArray) -> float:
+        """The share of the images of the label for which another one is the most likely now."""
+        counted = before == self.label
+        moved = probabilities.argmax(axis=1) != self.label
+        return float(moved[counted].mean()) if counted.any() else 1.0
+
+
 def reverse_together(
     oracle: SoftLabelOracle,
     images: FloatArray,

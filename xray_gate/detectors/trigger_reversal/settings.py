@@ -11,7 +11,8 @@ class ReversalSettings:
     (`batch`) and no number of `iterations`. `success`: the share of a mini-batch from which the
     goal counts as reached. `size_weight`: lambda to begin with; see `SizeWeight` for `raised`,
     `lowered` and `patience`. A search is done when its best mask has not shrunk by a hundredth for
-    `settled` iterations, in spite of a lambda that had to fall again. `first_chance`: what every pixel of the mask begins with.
+    `settled` iterations, in spite of a lambda that had to fall again. `first_chance`: what every
+    pixel of the mask begins with.
     """
 
     iterations: int = 300
@@ -21,10 +22,10 @@ class ReversalSettings:
     learning_rate: float = 0.05
     success: float = 0.99
     size_weight: float = 1e-3
-    raised: float = 2.0
-    lowered: float = 2.0**1.5
+    raised: float = 1.5
+    lowered: float = 1.5**1.5
     patience: int = 5
-    settled: int = 60
+    settled: int = 100
     first_chance: float = 0.5
 
     @property
@@ -42,8 +43,8 @@ class SizeWeight:
     """lambda, with Neural Cleanse's schedule (Wang et al. 2019).
 
     It is multiplied by `raised` after `patience` iterations with success in a row, and divided by
-    `lowered` after as many without. Ours: not below a hundredth of where it began, from where it
-    could not come back within the iterations that there are.
+    `lowered` after as many without. Ours: never below where it began, from where it would not
+    come back within the iterations that there are.
     """
 
     def __init__(self, settings: ReversalSettings) -> None:
@@ -65,5 +66,5 @@ class SizeWeight:
             self.value *= settings.raised
             self._held, self._rose = 0, True
         elif self._missed == settings.patience:
-            self.value = max(self.value / settings.lowered, settings.size_weight / 100)
+            self.value = max(self.value / settings.lowered, settings.size_weight)
             self._missed, self.turned = 0, self._rose

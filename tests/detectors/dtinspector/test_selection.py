@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.fakes.soft_oracles import SoftOracle
+from xray_gate.detectors.dtinspector.selection import Predictions, predict_all
+from xray_gate.probing.oracle import Images
+from xray_gate.probing.training_data import open_training_data
+
+reproducible = settings(derandomize=True, deadline=None, max_examples=100)
+
+
+@reproducible
+@given(
+    st.lists(st.sampled_from([0.25, 0.5, 0.75, 1.0]), min_size=1, max_size=60), st.integers(1, 9)
+)
+def test_the_most_and_the_least_confident_are_taken(confidence: list[float], count: int) -> None:
+    found = Predictions(np.zeros(len(confidence), np.int64), np.array(confidence, np.float32), 1.0)
+    high, low = found.extremes(0, count)
+    assert len(high) == len(low) == min(count, len(confidence) // 2)
+    assert not set(high) & set(low)
+    if len(high):
+        rest = set(range(len(confidence))) - set(high)
+        assert min(found.confidence[high]) >= max(found.confidence[list(rest)])
+        rest = set(range(len(confidence))) - set(low)
+        assert max(found.confidence[low]) <= min(found.confidence[list(rest)])
+
+
+def test_only_samples_of_the_label_are_taken_in_order_of_their_rows() -> None:
+    labels = np.array([1, 0, 1, 0, 1, 1])
+    found = Predictions(labels, np.array([0.9, 0.99, 0.5, 0.4, 0.6, 0.95], np.float32), 1.0)
+    high, low = found.extremes(1, 2)
+    assert high.tolist() == [0, 5]
+    assert low.tolist() == [2, 4]
+    assert found.extremes(7, 2)[0].tolist() == []
+
+
+@pytest.mark.parametrize("count", [5, 1030])
+def test_every_sample_is_asked_about_once(tmp_path: Path, count: int) -> None:
+    rng = np.random.default_rng(0)
+    images = rng.random((count, 1, 2, 2), dtype=np.float32)
+    oracle = SoftOracle(rng.random((4, 1, 2, 2)))
+    labels = oracle.labels(Images(images))
+    wrong = labels.copy()
+    wrong[0] = (wrong[0] + 1) % 4
+    np.savez(tmp_path / "t.npz", images=images, labels=wrong)
+    told: list[int] = []
+    oracle.batches.clear()
+    found = predict_all(oracle, open_training_data(tmp_path / "t.npz"), told.append)
+    np.testing.assert_array_equal(found.labels, labels)
+    np.testing.assert_allclose(found.confidence, oracle.probabilities(Images(images)).max(axis=1))
+    assert found.accuracy == pytest.approx(1 - 1 / count)
+    assert told[-1] == count
+    assert sum(oracle.soft_batches) == 2 * count

@@ -1,0 +1,51 @@
+"""Which training samples a model is surest of, and which least, for each label that it predicts."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from xray_gate.probing.oracle import FloatArray, Images, IndexArray, LabelArray, SoftLabelOracle
+from xray_gate.probing.training_data import TrainingData
+
+_ROWS_AT_A_TIME = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What the model says of every training sample.
+
+    `labels` int64 (n,), `confidence` float32 (n,) in [0, 1], the probability of that label, and
+    `accuracy` in [0, 1], how often the label is the one stored with the sample.
+    """
+
+    labels: LabelArray
+    confidence: FloatArray
+    accuracy: float
+
+    def extremes(self, label: int, count: int) -> tuple[IndexArray, IndexArray]:
+        """Rows of the most and of the least confident samples predicted as `label`.
+
+        `count` of each, or half of those that there are; both sorted by row.
+        """
+        rows = np.flatnonzero(self.labels == label)
+        # Of equals the first stored, so that the same data give the same samples.
+        ranked = rows[np.argsort(-self.confidence[rows], kind="stable")]
+        each = min(count, len(ranked) // 2)
+        return np.sort(ranked[:each]), np.sort(ranked[len(ranked) - each :])
+
+
+def predict_all(
+    oracle: SoftLabelOracle, training: TrainingData, told: Callable[[int], None]
+) -> Predictions:
+    """Ask about every training sample once; `told` hears how many are done."""
+    labels = np.empty(len(training), np.int64)
+    confidence = np.empty(len(training), np.float32)
+    right = 0
+    for batch in training.batches(_ROWS_AT_A_TIME):
+        answers = oracle.probabilities(Images(batch.images))
+        labels[batch.rows] = answers.argmax(axis=1)
+        confidence[batch.rows] = answers.max(axis=1)
+        right += int((labels[batch.rows] == batch.labels).sum())
+        told(int(batch.rows[-1]) + 1)
+    return Predictions(labels, confidence, right / len(training))
