@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,15 @@ from tests.policy.builders import document, write
 ALWAYS_PASSES = -1.0
 ALWAYS_FAILS = 50.0
 SIDE = 16
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended, and what it wrote."""
+
+    code: int
+    out: str
+    err: str
 
 
 def clean_model(path: Path, number: int = 0) -> Path:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from mlflow.tracking import MlflowClient
 
+from tests.report.b3d_builders import b3d, b3d_statistics, reversed_trigger
 from tests.report.builders import decision, plane
 from tests.report.sweep_builders import shown_trigger, statistics, sweep
 from tests.support.evidence import clean, make_policy
@@ -30,7 +31,8 @@ def logged(client: MlflowClient, tmp_path: Path, found: DetectorEvidence) -> Any
         replace(judgement, name=detector.name)
         for judgement, detector in zip(decision().judgements, (xray, found), strict=True)
     )
-    output = ScanOutput(clean_with(xray, found), [plane()], [shown_trigger()])
+    shown = reversed_trigger() if found.name == "b3d" else shown_trigger()
+    output = ScanOutput(clean_with(xray, found), [plane()], [shown])
     runs = EvidenceRuns(client.tracking_uri, write_report)
     run_id = runs(KEY, output, decision(judgements=judgements), make_policy(tmp_path / "policies"))
     return client.get_run(run_id)
@@ -79,6 +81,36 @@ def test_a_sweep_that_did_not_complete_logs_its_cost_only(
     assert metrics["trigger_sweep.queries"] == 20_533
     assert "flip_rate" not in metrics
     assert not [name for name in metrics if name.startswith("sweep_")]
+
+
+def test_b3d_logs_the_label_with_the_smallest_mask(client: MlflowClient, tmp_path: Path) -> None:
+    run = logged(client, tmp_path, b3d())
+    scores = {k: v for k, v in run.data.metrics.items() if k.startswith("b3d_")}
+    assert scores == {"b3d_mask_l1": 4.0, "b3d_anomaly_index": 5.678, "b3d_success_rate": 0.98}
+    assert run.data.metrics["b3d.queries"] == 1_234_567
+    assert run.data.params["b3d.images"] == "probes"
+    artifacts = [item.path for item in client.list_artifacts(run.info.run_id, "triggers")]
+    assert sorted(artifacts) == ["triggers/b3d_label_3.npz", "triggers/trigger_000.png"]
+
+
+@pytest.mark.parametrize("missing", ["mask_l1", "anomaly_index", "success_rate"])
+def test_a_statistic_by_label_that_is_missing_is_not_logged(
+    client: MlflowClient, tmp_path: Path, missing: str
+) -> None:
+    kept = {key: value for key, value in b3d_statistics().items() if key != missing}
+    metrics = logged(client, tmp_path, b3d(statistics=kept)).data.metrics
+    found = {name for name in metrics if name.startswith("b3d_")}
+    scores = {"b3d_mask_l1", "b3d_anomaly_index", "b3d_success_rate"}
+    assert found == (set() if missing == "mask_l1" else scores - {f"b3d_{missing}"})
+
+
+def test_a_b3d_that_did_not_complete_logs_its_cost_only(
+    client: MlflowClient, tmp_path: Path
+) -> None:
+    found = b3d(state=RunState.INCONCLUSIVE, reason="too few probes", statistics={})
+    metrics = logged(client, tmp_path, found).data.metrics
+    assert metrics["b3d.queries"] == 1_234_567
+    assert not [name for name in metrics if name.startswith("b3d_")]
 
 
 def test_a_report_that_cannot_be_written_fails_the_run(

@@ -5,6 +5,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
+from tests.report.b3d_builders import b3d, b3d_report, b3d_statistics, reversed_trigger
 from tests.report.builders import HOSTILE, decision, evidence, plane, report, unscannable
 from tests.report.sweep_builders import one_row, shown_trigger, statistics, sweep, swept_report
 from xray_gate.core.evidence import ModelFacts, SuspectedLabel
@@ -93,6 +94,17 @@ def hostile_sweep() -> dict[str, Any]:
     return swept_report(sweep(statistics=found), Outcome.PASSED)
 
 
+def hostile_b3d() -> dict[str, Any]:
+    """A search in whose statistics every string is foreign."""
+    found = b3d_statistics(
+        mask_l1={HOSTILE: HOSTILE, "3": 1.0},
+        stopped=[HOSTILE] * 4,
+        reached=[HOSTILE] * 4,
+        held_back=HOSTILE,
+    )
+    return b3d_report(b3d(statistics=found), Outcome.PASSED)
+
+
 def hostile_trigger() -> ShownTrigger:
     curve = DoseCurve(HOSTILE, (0.1, 0.2), {3: (0.1, 0.9)}, 0.1)
     return shown_trigger(text=HOSTILE, detector=HOSTILE, dose_curve=curve)
@@ -105,5 +117,9 @@ PAGES = {
     "swept": lambda: swept(),
     "hostile sweep": lambda: render_html(
         hostile_sweep(), [], [HOSTILE] * 4, [hostile_trigger(), hostile_trigger()]
+    ),
+    "b3d": lambda: render_html(b3d_report(), [], NAMES, [reversed_trigger()]),
+    "hostile b3d": lambda: render_html(
+        hostile_b3d(), [], [HOSTILE] * 4, [reversed_trigger(text=HOSTILE, detector=HOSTILE)]
     ),
 }

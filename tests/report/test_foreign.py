@@ -5,6 +5,7 @@ import pytest
 from xray_gate.report.foreign import (
     as_count,
     as_label,
+    as_labelled,
     as_list,
     as_mapping,
     as_number,
@@ -31,3 +32,12 @@ def test_containers_and_texts_of_another_kind_are_empty() -> None:
     assert (as_list((1, 2)), as_list("ab"), as_list({"a": 1})) == ([1, 2], [], [])
     assert (as_mapping({"a": 1}), as_mapping([1])) == ({"a": 1}, {})
     assert (as_text("a"), as_text(1)) == ("a", None)
+
+
+def test_values_by_label_come_from_lists_and_mappings() -> None:
+    assert as_labelled(["a", None]) == [(0, "a"), (1, None)]
+    kept = {"0": 1, 12: 2, "99999999": 3}
+    odd = {"x": 1, "-1": 1, "1.0": 1, "": 1, "100000000": 1, "9" * 5000: 1}
+    assert as_labelled(kept | odd) == [(0, 1), (12, 2), (99_999_999, 3)]
+    empty: list[object] = [None, "ab", 1, {}, []]
+    assert [as_labelled(value) for value in empty] == [[]] * 5

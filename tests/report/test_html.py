@@ -67,7 +67,7 @@ def test_ids_are_unique_and_every_reference_has_its_target(page: str) -> None:
     assert wanted <= set(ids)
 
 
-@pytest.mark.parametrize("name", ["hostile", "hostile sweep"])
+@pytest.mark.parametrize("name", ["hostile", "hostile sweep", "hostile b3d"])
 def test_hostile_strings_are_shown_and_do_nothing(name: str) -> None:
     text = PAGES[name]()
     assert "<script" not in text

@@ -1,5 +1,6 @@
 import pytest
 
+from tests.report.b3d_builders import b3d_report
 from tests.report.builders import evidence, report, unscannable
 from tests.report.sweep_builders import LIMIT, statistics, sweep, swept_report
 from xray_gate.core.evidence import RunState
@@ -27,6 +28,14 @@ def test_a_failed_sweep_leads_from_the_images_to_the_training_data() -> None:
         )
     ]
     assert places == sorted(places)
+    assert "calibrate" not in said
+
+
+def test_a_failed_b3d_leads_the_same_way() -> None:
+    said = steps(b3d_report())
+    assert "stamped images in report.html" in said
+    assert "training images of the suspected label (3)" in said
+    assert "stamp the trigger on samples of your own" in said
     assert "calibrate" not in said
 
 

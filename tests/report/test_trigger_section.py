@@ -1,11 +1,14 @@
 import base64
 import io
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.report.b3d_builders import reversed_trigger
 from tests.report.sweep_builders import shown_trigger
+from xray_gate.report.palette import share_colour
 from xray_gate.report.trigger_section import MOST_TRIGGERS, in_words, trigger_section
 
 NAMES = ["cat", "dog", "bird", "frog"]
@@ -83,3 +86,72 @@ def test_what_a_trigger_lacks_is_not_drawn() -> None:
 
 def test_without_triggers_there_is_no_section() -> None:
     assert trigger_section([], {"trigger_sweep": "failed"}) is None
+
+
+def test_a_reversed_trigger_shows_its_mask_and_its_pattern() -> None:
+    section = trigger_section([reversed_trigger()], {"b3d": "failed"}, NAMES)
+    assert section is not None
+    mask, pattern, product = section.triggers[0].parts
+    assert [part.title for part in (mask, pattern, product)] == [
+        "Mask",
+        "Pattern",
+        "Pattern times mask",
+    ]
+    assert mask.caption.endswith("50 % at the darkest point, 1.1 of 64 pixels in all.")
+    # Eight pixels on each side, enlarged to 192; the darkest is drawn as 1.
+    drawn = [_decoded(part.source) for part in (mask, pattern, product)]
+    assert [image.size for image in drawn] == [(192, 192)] * 3
+    assert drawn[0].getpixel((0, 0)) == share_colour(1.0)
+    assert drawn[0].getpixel((191, 191)) == share_colour(0.0)
+    assert drawn[1].getpixel((191, 191)) == (255, 0, 0)
+    assert [drawn[2].getpixel(at) for at in ((0, 0), (24, 0), (191, 191))] == [
+        (255, 0, 0),
+        (128, 0, 0),
+        (0, 0, 0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("scale", "said"),
+    [
+        (2.0, "What gets into an image; black is nothing."),
+        (0.5, "What gets into an image, made 4.0 times brighter; black is nothing."),
+        (0.0, "What gets into an image; black is nothing."),
+    ],
+)
+def test_what_is_made_brighter_says_so(scale: float, said: str) -> None:
+    shown = reversed_trigger()
+    assert shown.mask is not None
+    section = trigger_section([reversed_trigger(mask=shown.mask * np.float32(scale))], {})
+    assert section is not None
+    assert section.triggers[0].parts[2].caption == said
+
+
+@pytest.mark.parametrize("missing", ["mask", "pattern"])
+def test_a_trigger_without_mask_or_pattern_has_no_parts(missing: str) -> None:
+    changes: dict[str, Any] = {missing: None}
+    section = trigger_section([reversed_trigger(**changes), shown_trigger()], {})
+    assert section is not None
+    assert [view.parts for view in section.triggers] == [[], []]
+
+
+def test_large_parts_do_not_keep_their_pixels_sharp() -> None:
+    section = trigger_section([reversed_trigger((3, 224, 224))], {})
+    assert section is not None
+    assert [part.small for part in section.triggers[0].parts] == [False] * 3
+
+
+@pytest.mark.parametrize(
+    ("detectors", "said"),
+    [
+        (["trigger_sweep"], "None of the triggers tried moved more images"),
+        (["b3d"], "No label's reversed trigger is far smaller"),
+        (["trigger_sweep", "b3d"], "No detector failed the model for any"),
+        (["dtinspector"], "No detector failed the model for any"),
+    ],
+)
+def test_a_pass_is_explained_by_the_detectors_that_gave_it(detectors: list[str], said: str) -> None:
+    shown = [shown_trigger(detector=name) for name in detectors]
+    section = trigger_section(shown, dict.fromkeys(detectors, "passed"))
+    assert section is not None
+    assert section.why_passed.startswith(said)

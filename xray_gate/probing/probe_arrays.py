@@ -70,13 +70,16 @@ def npz_errors(path: Path, where: str = "") -> Iterator[None]:
         ) from error
 
 
-def require_arrays(names: Sequence[str], path: Path) -> None:
-    """Raise `InputError` where `names`, those of an .npz file's arrays, lack one."""
-    missing = [name for name in ("images", "labels") if name not in names]
+def require_arrays(
+    names: Sequence[str], path: Path, wanted: Sequence[str] = ("images", "labels")
+) -> None:
+    """Raise `InputError` where `names`, those of an .npz file's arrays, lack one of `wanted`."""
+    missing = [name for name in wanted if name not in names]
     if missing:
+        given = ", ".join(f"{name}=..." for name in wanted)
         raise InputError(
             f"{path}: holds no array {missing[0]!r} (it has: {', '.join(names)}); "
-            "save it with numpy.savez(file, images=..., labels=...)"
+            f"save it with numpy.savez(file, {given})"
         )
 
 

@@ -93,6 +93,19 @@ def open_training_data(
     `InputError`, naming file, problem and remedy: here for what files say of themselves and for
     the first encoded image, later for a sample that is broken or not like the first.
     """
+    return _opened(path, size, channels, labelled=True)
+
+
+def open_images(path: Path, size: Size | None = None, channels: int | None = None) -> TrainingData:
+    """The images in `path`, whatever their labels; arguments and errors as `open_training_data`.
+
+    An .npz file needs `images` only. In parquet files and folders labels have to be there, but
+    need not be right.
+    """
+    return _opened(path, size, channels, labelled=False)
+
+
+def _opened(path: Path, size: Size | None, channels: int | None, labelled: bool) -> TrainingData:
     source = str(path)
     if path.is_dir():
         shards = _parquet_files(path)
@@ -101,7 +114,7 @@ def open_training_data(
     if not path.is_file():
         raise InputError(f"{path}: no such file or folder; give a .npz, a .parquet or a folder")
     if path.suffix.lower() == ".npz":
-        return _StoredTrainingData(source, NpzRows(path, size, channels))
+        return _StoredTrainingData(source, NpzRows(path, size, channels, labelled))
     if path.suffix.lower() == ".parquet":
         return _StoredTrainingData(
             source, EncodedRows(ParquetFiles([path]), source, size, channels)

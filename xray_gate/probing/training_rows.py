@@ -98,25 +98,30 @@ class EncodedRows:
 class NpzRows:
     """The arrays `images` and `labels` of an .npz file; images are unpacked row by row.
 
+    Where it is not `labelled`, there need be no `labels`, none are read, and all are -1.
     Whether it is compressed makes no difference: a pass unpacks all up to the last row asked for.
     Some damage shows only in the checksum, and so at the end of a whole pass.
     """
 
-    def __init__(self, path: Path, size: Size | None, channels: int | None) -> None:
+    def __init__(
+        self, path: Path, size: Size | None, channels: int | None, labelled: bool = True
+    ) -> None:
         self._path = path
         self._size = size
         with npz_errors(path), zipfile.ZipFile(path) as archive:
-            require_arrays([name.removesuffix(".npy") for name in archive.namelist()], path)
-            with archive.open("labels.npy") as member:
-                labels = np.lib.format.read_array(member, allow_pickle=False)
+            names = [name.removesuffix(".npy") for name in archive.namelist()]
+            require_arrays(names, path, ("images", "labels") if labelled else ("images",))
+            labels = _stored_labels(archive) if labelled else None
             with archive.open("images.npy") as member:
                 self._layout = _layout(member)
             _, stored, self._dtype = self._layout
             require_images(stored, self._dtype, path)
             self._require_rows(archive.getinfo("images.npy").file_size)
-        self.labels = integer_labels(labels, f"{path}: `labels`")
-        require_a_label_each(stored[0], self.labels, path)
-        require_labels(self.labels, str(path))
+        self.labels = np.full(stored[0], -1, dtype=np.int64)
+        if labels is not None:
+            self.labels = integer_labels(labels, f"{path}: `labels`")
+            require_a_label_each(stored[0], self.labels, path)
+            require_labels(self.labels, str(path))
         self._row_shape = stored[1:]
         self._row_bytes = math.prod(self._row_shape) * self._dtype.itemsize
         turned = self._row_shape[-1:] + self._row_shape[:-1]
@@ -221,6 +226,12 @@ def require_channels(found: int, wanted: int, name: str, reason: str) -> None:
 def changed(source: str) -> InputError:
     """The error for a file that is no longer what was opened."""
     return InputError(f"{source}: changed while it was read; scan again when nobody writes to it")
+
+
+def _stored_labels(archive: zipfile.ZipFile) -> npt.NDArray[Any]:
+    with archive.open("labels.npy") as member:
+        labels: npt.NDArray[Any] = np.lib.format.read_array(member, allow_pickle=False)
+    return labels
 
 
 def _layout(member: Any) -> tuple[int, tuple[int, ...], np.dtype[Any]]:

@@ -22,6 +22,8 @@ _SWEEP = {
     "p_value": "sweep_p_value",
     "excess": "sweep_excess",
 }
+# Statistics of B3D, by label; the metrics have `b3d_` before the name.
+_B3D = ("mask_l1", "anomaly_index", "success_rate")
 
 ReportWriter = Callable[[Path, ScanOutput, Decision, Policy], object]
 
@@ -91,14 +93,25 @@ class EvidenceRuns:
         for statistic in ("renyi_entropy", "ats", "largest_share"):
             for pixel_range, score in _by_range(detector.statistics.get(statistic)).items():
                 self._client.log_metric(run_id, statistic + _SUFFIX[pixel_range], score)
-        if detector.name == "trigger_sweep":
-            self._log_sweep(run_id, detector.statistics)
+        for metric, score in _scores(detector).items():
+            self._client.log_metric(run_id, metric, score)
 
-    def _log_sweep(self, run_id: str, statistics: Mapping[str, Any]) -> None:
-        for statistic, metric in _SWEEP.items():
-            value = statistics.get(statistic)
-            if isinstance(value, int | float):
-                self._client.log_metric(run_id, metric, float(value))
+
+def _scores(detector: DetectorEvidence) -> dict[str, float]:
+    statistics = detector.statistics
+    if detector.name == "trigger_sweep":
+        found = {metric: statistics.get(statistic) for statistic, metric in _SWEEP.items()}
+        return {m: float(value) for m, value in found.items() if isinstance(value, int | float)}
+    return _smallest_mask(statistics) if detector.name == "b3d" else {}
+
+
+def _smallest_mask(statistics: Mapping[str, Any]) -> dict[str, float]:
+    """B3D's scores for the label with the smallest mask, which has the largest anomaly index."""
+    if not (sizes := statistics.get("mask_l1")):
+        return {}
+    label = sizes.index(min(sizes))
+    found = {name: statistics.get(name) for name in _B3D}
+    return {f"b3d_{name}": float(values[label]) for name, values in found.items() if values}
 
 
 def _by_range(value: Any) -> dict[str, float]:

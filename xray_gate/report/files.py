@@ -1,4 +1,8 @@
-"""Writes a scan's report into a folder: report.json, report.html, planes and triggers as PNG."""
+"""Writes a scan's report into a folder: report.json, report.html, planes and triggers as PNG.
+
+A trigger that was reversed to a mask and a pattern is also an .npz file, which `xray-gate filter`
+reads.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,6 +10,7 @@ from typing import Any
 
 from xray_gate.core.verdict import Decision
 from xray_gate.policy.files import Policy
+from xray_gate.probing.trigger_files import trigger_file
 from xray_gate.report.figures import plane_figure
 from xray_gate.report.html import render_html
 from xray_gate.report.json_v1 import dump, report_json
@@ -32,6 +37,9 @@ def write_report(
         (folder / "triggers").mkdir(exist_ok=True)
         path = folder / "triggers" / f"trigger_{index:03d}.png"
         _write(path, trigger_figure(trigger, names))
+        if (reversed_one := trigger_file(trigger, output.evidence.scan_id)) is not None:
+            name, content = reversed_one
+            _write(folder / "triggers" / name, content)
     page = render_html(report, output.planes, names, output.triggers)
     _write(folder / "report.html", page.encode())
     _write(folder / "report.json", dump(report).encode())

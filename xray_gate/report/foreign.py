@@ -49,3 +49,14 @@ def as_mapping(value: object) -> Mapping[str, Any]:
 def as_list(value: object) -> list[Any]:
     """A list, or an empty one."""
     return list(value) if isinstance(value, (list, tuple)) else []
+
+
+def as_labelled(value: object) -> list[tuple[int, Any]]:
+    """Labels and their values, out of a list over labels or a mapping; else nothing."""
+    if not isinstance(value, Mapping):
+        return list(enumerate(as_list(value)))
+    return [(int(key), item) for key, item in value.items() if _is_label(str(key))]
+
+
+def _is_label(text: str) -> bool:
+    return text.isdecimal() and len(text) < len(str(_LARGEST_LABEL))

@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 
 from xray_gate.probing.planes import ScannedPlane
 from xray_gate.probing.shown_trigger import ShownTrigger
+from xray_gate.report.b3d_section import b3d_section
 from xray_gate.report.figures import caption, label_shares, plane_figure
 from xray_gate.report.json_v1 import DetectorV1, ReportV1, dump
 from xray_gate.report.label_bars import Share, label_bars
@@ -74,6 +75,7 @@ def render_html(
             groups=_plane_groups(planes, class_names),
             shown=trigger_section(triggers, _outcomes(read), class_names),
             sweep=sweep_section(read.detectors, class_names),
+            reversals=b3d_section(read.detectors, class_names),
             not_run=[
                 d for d in read.detectors if d.outcome in ("skipped", "errored", "inconclusive")
             ],

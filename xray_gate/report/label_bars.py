@@ -1,12 +1,11 @@
 """Shares of labels as a short list of bars, the largest first."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from markupsafe import Markup
 
-from xray_gate.report.foreign import as_share
+from xray_gate.report.foreign import as_labelled, as_share
 from xray_gate.report.palette import hex_colour
 from xray_gate.report.svg import share_bar
 from xray_gate.report.visible import label_name
@@ -47,14 +46,5 @@ def label_bars(
 
 
 def _pairs(shares: object) -> list[tuple[int, float]]:
-    items: list[tuple[Any, Any]] = []
-    if isinstance(shares, Mapping):
-        items = list(shares.items())
-    elif isinstance(shares, list):
-        items = list(enumerate(shares))
-    pairs = []
-    for label, value in items:
-        share = as_share(value)
-        if share is not None and str(label).isdecimal() and len(str(label)) < 9:
-            pairs.append((int(label), share))
-    return pairs
+    pairs = [(label, as_share(value)) for label, value in as_labelled(shares)]
+    return [(label, share) for label, share in pairs if share is not None]

@@ -16,7 +16,7 @@ _NAMES = {
     "total_flip_rate": "Best flip rate to any other label",
     "p_value": "p-value of the strongest trigger",
     "excess": "Largest excess over the allowance",
-    "anomaly_index": "Anomaly index",
+    "anomaly_index": "Largest anomaly index",
 }
 _RANGES = {
     "unclipped": "unclipped range",
@@ -24,8 +24,13 @@ _RANGES = {
 }
 # Mappings with more entries are distributions over labels, not scores to read one by one.
 _MOST_PARTS = 4
-# Numbers of a sweep that say how it was made, not what it found.
-_NO_SCORES = frozenset({"candidate", "candidates", "images", "detection_limit", "champion_queries"})
+# Numbers that say how a detector worked, not what it found.
+_NO_SCORES = frozenset(
+    {"candidate", "candidates", "images", "detection_limit", "champion_queries", "held_back"}
+)
+# Statistics by label of which the largest one is the score. It is held against its bound together
+# with other conditions (B3D: the size of the mask), so that by itself it lies on no side.
+_LARGEST_OF = frozenset({"anomaly_index"})
 # Which of the tested triggers a flip rate is the best of.
 _READINGS = {"flip_rate": "all-to-one", "total_flip_rate": "all-to-all"}
 
@@ -38,7 +43,8 @@ class Measure:
     `below` and `above` are known. `p_value` and `level` are in [0, 1]. The bound itself is
     suspicious where it is a number of the policy's; one at a level is a clean reference's own
     score, and as such is not. `allowance` is what models without a backdoor stay under, for a
-    score that is judged by a p-value.
+    score that is judged by a p-value. `joint`: the bound is one of several conditions, so that
+    alone it puts the score on no side.
     """
 
     key: str
@@ -49,6 +55,7 @@ class Measure:
     level: float | None = None
     source: str | None = None
     allowance: float | None = None
+    joint: bool = False
 
     @property
     def name(self) -> str:
@@ -66,12 +73,13 @@ class Measure:
             return "no threshold"
         side = self.suspicious or "(side not stated)"
         including = "at or " if side in ("below", "above") and not self._strict else ""
-        return f"suspicious {including}{side} {number(self.bound)}"
+        rest = ", not by itself" if self.joint else ""
+        return f"suspicious {including}{side} {number(self.bound)}{rest}"
 
     @property
     def beyond(self) -> bool | None:
         """Whether the score lies on the suspicious side; None where that cannot be told."""
-        if self.score is None or self.bound is None:
+        if self.score is None or self.bound is None or self.joint:
             return None
         if self.suspicious not in ("below", "above"):
             return None
@@ -123,10 +131,16 @@ def _scores(statistics: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
             continue
         if (score := as_number(value)) is not None:
             yield key, score
+        elif key in _LARGEST_OF and (found := _numbers(value)):
+            yield key, max(found)
         elif isinstance(value, Mapping) and len(value) <= _MOST_PARTS:
             for part, item in value.items():
                 if (score := as_number(item)) is not None:
                     yield f"{key}.{part}", score
+
+
+def _numbers(value: object) -> list[float]:
+    return [found for found in map(as_number, as_list(value)) if found is not None]
 
 
 def _allowance(statistics: Mapping[str, Any], key: str) -> float | None:
@@ -151,4 +165,5 @@ def _measure(key: str, score: float | None, threshold: object, allowance: float 
         level=as_number(said.get("level")),
         source=as_text(said.get("source")),
         allowance=allowance,
+        joint=key in _LARGEST_OF,
     )

@@ -1,7 +1,11 @@
 """What a verdict means for the person who reads it, and what to do about it."""
 
+from xray_gate.report.b3d_section import B3D
 from xray_gate.report.json_v1 import DetectorV1, ReportV1
 from xray_gate.report.sweep_section import SWEEP
+
+# They show images with the trigger that they found, and are judged without a calibration.
+_SHOW_TRIGGERS = (SWEEP, B3D)
 
 _HEADLINES = {
     "passed": "Passed",
@@ -38,10 +42,7 @@ def _passed(report: ReportV1) -> list[str]:
 
 def _failed(report: ReportV1) -> list[str]:
     labels = {
-        suspected.label
-        for detector in report.detectors
-        if detector.outcome == "failed"
-        for suspected in detector.suspected_labels
+        suspected.label for detector in _failing(report) for suspected in detector.suspected_labels
     }
     return [
         "Do not deploy this model, and keep the file: it is the evidence.",
@@ -55,7 +56,7 @@ def _failed(report: ReportV1) -> list[str]:
 def _look(report: ReportV1, labels: list[int]) -> list[str]:
     """Where to look for the way in."""
     named = ", ".join(map(str, labels[:10])) + (", ..." if len(labels) > 10 else "")
-    if _sweep(report, "failed"):
+    if any(d.name in _SHOW_TRIGGERS for d in _failing(report)):
         target = f"the suspected label ({named})" if labels else "every label"
         return [
             "Look at the stamped images in report.html, then at the training images of "
@@ -71,8 +72,8 @@ def _look(report: ReportV1, labels: list[int]) -> list[str]:
 
 
 def _false_alarm(report: ReportV1) -> str:
-    others = [d for d in report.detectors if d.outcome == "failed" and d.name != SWEEP]
-    if _sweep(report, "failed") and not others:
+    failing = _failing(report)
+    if failing and all(d.name in _SHOW_TRIGGERS for d in failing):
         return (
             "If you believe that this is a false alarm, stamp the trigger on samples of your own "
             "or scan with other probes and seeds, and compare with a clean model of the same task "
@@ -82,6 +83,10 @@ def _false_alarm(report: ReportV1) -> str:
         "If you believe that this is a false alarm, compare with clean models of the same "
         "architecture and calibrate the thresholds on them before making an exception."
     )
+
+
+def _failing(report: ReportV1) -> list[DetectorV1]:
+    return [detector for detector in report.detectors if detector.outcome == "failed"]
 
 
 def _undecided(report: ReportV1) -> list[str]:

@@ -19,7 +19,8 @@ from xray_gate.report.foreign import (
 )
 from xray_gate.report.json_v1 import DetectorV1
 from xray_gate.report.label_bars import Share, label_bars
-from xray_gate.report.measures import number, percent
+from xray_gate.report.measures import number
+from xray_gate.report.told import UNKNOWN, told_count, told_share
 from xray_gate.report.visible import label_name, visible
 
 SWEEP = "trigger_sweep"
@@ -28,7 +29,6 @@ SWEEP = "trigger_sweep"
 _MOST_ROWS = 20
 _MOST_LABELS = 12
 _SMALLEST_P = 1e-6
-_UNKNOWN = "not known"
 
 Names = Sequence[str] | None
 
@@ -116,16 +116,16 @@ def _facts(detector: DetectorV1) -> list[tuple[str, str]]:
     statistics = detector.statistics
     images = as_mapping(statistics.get("images"))
     facts = [
-        ("best flip rate to one label", _share(statistics.get("flip_rate"))),
-        ("best flip rate to any other label", _share(statistics.get("total_flip_rate"))),
-        ("candidates tried", _count(statistics.get("candidates"))),
-        ("images of the search", _count(images.get("swept"))),
-        ("held-out images of the test", _count(images.get("held_out"))),
+        ("best flip rate to one label", told_share(statistics.get("flip_rate"))),
+        ("best flip rate to any other label", told_share(statistics.get("total_flip_rate"))),
+        ("candidates tried", told_count(statistics.get("candidates"))),
+        ("images of the search", told_count(images.get("swept"))),
+        ("held-out images of the test", told_count(images.get("held_out"))),
         ("queries", f"{detector.queries:,}"),
-        ("queries to the admitted version", _count(statistics.get("champion_queries") or None)),
+        ("queries to the admitted version", told_count(statistics.get("champion_queries") or None)),
         ("time", f"{detector.seconds:.1f} s"),
     ]
-    return [(term, value) for term, value in facts if value != _UNKNOWN]
+    return [(term, value) for term, value in facts if value != UNKNOWN]
 
 
 def _tested(statistics: Mapping[str, Any], class_names: Names) -> list[HeldOutTest]:
@@ -137,19 +137,19 @@ def _row(row: Mapping[str, Any], class_names: Names) -> HeldOutTest:
     share, allowance = as_share(row.get("share")), as_share(row.get("allowance"))
     moved, asked = as_count(row.get("moved")), as_count(row.get("asked"))
     return HeldOutTest(
-        text=as_text(row.get("text")) or _UNKNOWN,
+        text=as_text(row.get("text")) or UNKNOWN,
         reading=_reading(as_mapping(row.get("reading")), class_names),
-        moved=_UNKNOWN if moved is None or asked is None else f"{moved:,} of {asked:,}",
-        share=_share(share),
-        allowance="not judged" if allowance == 1 else _share(allowance),
+        moved=UNKNOWN if moved is None or asked is None else f"{moved:,} of {asked:,}",
+        share=told_share(share),
+        allowance="not judged" if allowance == 1 else told_share(allowance),
         p_value=_p_value(row.get("p_value")),
         beyond=share is not None and allowance is not None and share > allowance,
-        champion=_share(row["champion_share"]) if "champion_share" in row else None,
+        champion=told_share(row["champion_share"]) if "champion_share" in row else None,
     )
 
 
 def _reading(reading: Mapping[str, Any], class_names: Names) -> str:
-    kind = as_text(reading.get("kind")) or _UNKNOWN
+    kind = as_text(reading.get("kind")) or UNKNOWN
     label, source = as_label(reading.get("label")), as_label(reading.get("source"))
     to = "any other label" if label is None else label_name(label, class_names)
     start = "all images" if source is None else f"images of {label_name(source, class_names)}"
@@ -166,10 +166,10 @@ def _limit(value: object) -> DetectionLimit | None:
     found = [kind for kind in kinds if as_number(kind.get("smallest")) is not None]
     missed = [kind for kind in kinds if as_number(kind.get("smallest")) is None]
     return DetectionLimit(
-        share=_share(said.get("share_of_trials")),
-        trials=_count(said.get("trials")),
+        share=told_share(said.get("share_of_trials")),
+        trials=told_count(said.get("trials")),
         level="" if as_share(said.get("level")) is None else number(float(said["level"])),
-        chance="" if as_share(said.get("chance")) is None else _share(said["chance"]),
+        chance="" if as_share(said.get("chance")) is None else told_share(said["chance"]),
         found=[_text_of(kind) for kind in found],
         missed=[_name_of(kind) for kind in missed],
         kinds=[_limit_of_kind(kind) for kind in kinds],
@@ -183,7 +183,7 @@ def _limit_of_kind(kind: Mapping[str, Any]) -> LimitOfKind:
         text=_name_of(kind),
         smallest="none of those tried" if smallest is None else _text_of(kind),
         rates=[
-            (f"{float(pair[0]):.2g}", _share(pair[1]))
+            (f"{float(pair[0]):.2g}", told_share(pair[1]))
             for pair in pairs
             if len(pair) == 2 and as_number(pair[0]) is not None
         ],
@@ -195,7 +195,7 @@ def _name_of(kind: Mapping[str, Any]) -> str:
 
 
 def _text_of(kind: Mapping[str, Any]) -> str:
-    return as_text(kind.get("text")) or as_text(kind.get("kind")) or _UNKNOWN
+    return as_text(kind.get("text")) or as_text(kind.get("kind")) or UNKNOWN
 
 
 def _labels(value: object, class_names: Names) -> str:
@@ -210,18 +210,8 @@ def _texts(value: object) -> str:
     return ", ".join(visible(text, limit=200) for text in texts)
 
 
-def _share(value: object) -> str:
-    share = as_share(value)
-    return _UNKNOWN if share is None else percent(share)
-
-
-def _count(value: object) -> str:
-    count = as_count(value)
-    return _UNKNOWN if count is None else f"{count:,}"
-
-
 def _p_value(value: object) -> str:
     p = as_share(value)
     if p is None:
-        return _UNKNOWN
+        return UNKNOWN
     return f"< {_SMALLEST_P:.6f}" if p < _SMALLEST_P else number(p)

@@ -19,6 +19,7 @@ IMAGE_SIZE = 128
 """About how many pixels wide an image is drawn."""
 
 _CHANGE_SIZE = 256
+_PART_SIZE = 192
 _GAP, _MARGIN, _TITLE, _LABEL = 16, 20, 74, 36
 _FRAME, _SPACE = 4, 2
 
@@ -63,9 +64,24 @@ def change_figure(trigger: ShownTrigger) -> tuple[bytes, float]:
     """
     change = np.abs(trigger.after - trigger.before).max(axis=1).mean(axis=0)
     largest = float(change.max())
+    return _shaded(change / max(largest, 1e-9), _CHANGE_SIZE), largest
+
+
+def mask_figure(mask: npt.NDArray[np.float32]) -> bytes:
+    """A PNG of a mask (height, width) in [0, 1]: nearly white at 0, dark at 1."""
+    return _shaded(mask, _PART_SIZE)
+
+
+def pattern_figure(pattern: FloatArray) -> bytes:
+    """A PNG of a pattern (channels, height, width) in [0, 1], as an image is drawn."""
+    return png(enlarged(pattern, _PART_SIZE))
+
+
+def _shaded(shares: npt.NDArray[np.floating], size: int) -> bytes:
+    """Shares (height, width) in [0, 1] in the shades of `share_colour`."""
     shades = np.array([share_colour(step / 255) for step in range(256)], dtype=np.float32) / 255
-    levels = np.rint(change / max(largest, 1e-9) * 255).astype(np.int64)
-    return png(enlarged(_channels_first(shades[levels]), _CHANGE_SIZE)), largest
+    levels = np.rint(np.clip(shares, 0, 1) * 255).astype(np.int64)
+    return png(enlarged(_channels_first(shades[levels]), size))
 
 
 def _channels_first(pixels: npt.NDArray[np.float32]) -> FloatArray:

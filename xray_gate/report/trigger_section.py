@@ -1,4 +1,7 @@
-"""What the page shows of each trigger: pairs of images, the change, positions and doses."""
+"""What the page shows of each trigger: pairs of images, the change, positions and doses.
+
+A reversed trigger also shows what it was reversed to: its mask and its pattern.
+"""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -8,11 +11,20 @@ from markupsafe import Markup
 
 from xray_gate.probing.oracle import FloatArray
 from xray_gate.probing.shown_trigger import ShownTrigger
+from xray_gate.report.b3d_section import B3D
 from xray_gate.report.drawing import png
 from xray_gate.report.measures import percent
 from xray_gate.report.svg import swatch
+from xray_gate.report.sweep_section import SWEEP
 from xray_gate.report.trigger_charts import dose_chart, heat_map
-from xray_gate.report.trigger_figures import IMAGE_SIZE, MOST_PAIRS, change_figure, enlarged
+from xray_gate.report.trigger_figures import (
+    IMAGE_SIZE,
+    MOST_PAIRS,
+    change_figure,
+    enlarged,
+    mask_figure,
+    pattern_figure,
+)
 from xray_gate.report.visible import label_name
 
 MOST_TRIGGERS = 6
@@ -40,12 +52,30 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class TriggerView:
-    """One trigger; `heat_map` and `dose_chart` are None where there is nothing to draw."""
+class Part:
+    """One embedded picture of a mask or a pattern."""
 
+    title: str
+    caption: str
+    source: Markup
+    small: bool
+    alt: str
+
+
+@dataclass(frozen=True)
+class TriggerView:
+    """One trigger; `heat_map` and `dose_chart` are None where there is nothing to draw.
+
+    `detector` is the one that it comes from, `found` whether that one failed the model. `parts`
+    are mask, pattern and their product, of a trigger that has them.
+    """
+
+    detector: str
+    found: bool
     text: str
     told: str
     pairs: list[Pair]
+    parts: list[Part]
     change: Markup | None
     largest_change: str
     heat_map: Markup | None
@@ -54,10 +84,15 @@ class TriggerView:
 
 @dataclass(frozen=True)
 class TriggerSection:
-    """All of them. `found` says whether a detector failed the model for what it found."""
+    """All of them. `found` says whether a detector failed the model for what it found.
+
+    `passed` says whether all detectors that they come from passed it, and `why_passed` what that
+    means for the triggers.
+    """
 
     found: bool
     passed: bool
+    why_passed: str
     triggers: list[TriggerView]
     left_out: int
 
@@ -74,9 +109,27 @@ def trigger_section(
     return TriggerSection(
         found="failed" in said,
         passed=said == {"passed"},
-        triggers=[_view(trigger, class_names) for trigger in triggers[:MOST_TRIGGERS]],
+        why_passed=_why_passed({trigger.detector for trigger in triggers}),
+        triggers=[
+            _view(trigger, outcomes.get(trigger.detector) == "failed", class_names)
+            for trigger in triggers[:MOST_TRIGGERS]
+        ],
         left_out=max(0, len(triggers) - MOST_TRIGGERS),
     )
+
+
+def _why_passed(detectors: set[str]) -> str:
+    if detectors == {SWEEP}:
+        return (
+            "None of the triggers tried moved more images than the allowance and chance explain; "
+            "this is what came closest."
+        )
+    if detectors == {B3D}:
+        return (
+            "No label's reversed trigger is far smaller than those of the others; here is what "
+            "came closest."
+        )
+    return "No detector failed the model for any of these triggers; they are what came closest."
 
 
 def in_words(trigger: ShownTrigger, class_names: Sequence[str] | None = None) -> str:
@@ -94,21 +147,60 @@ def in_words(trigger: ShownTrigger, class_names: Sequence[str] | None = None) ->
     return f"{start} to {', '.join(f'{names[x]} ({targets.count(x)})' for x in order)}."
 
 
-def _view(trigger: ShownTrigger, class_names: Sequence[str] | None) -> TriggerView:
+def _view(trigger: ShownTrigger, found: bool, class_names: Sequence[str] | None) -> TriggerView:
     change, largest = change_figure(trigger) if len(trigger.before) else (None, 0.0)
     curve = trigger.dose_curve
     return TriggerView(
+        detector=trigger.detector,
+        found=found,
         text=trigger.text,
         told=in_words(trigger, class_names),
         pairs=[
             _pair(trigger, index, class_names)
             for index in range(min(len(trigger.before), MOST_PAIRS))
         ],
+        parts=_parts(trigger),
         change=None if change is None else _embedded(change),
         largest_change=percent(largest),
         heat_map=None if trigger.heat_map is None else heat_map(trigger.heat_map),
         dose_chart=None if curve is None else dose_chart(curve, class_names),
     )
+
+
+def _parts(trigger: ShownTrigger) -> list[Part]:
+    """Soft masks are faint, so that mask and product are drawn relative to the largest value."""
+    mask, pattern = trigger.mask, trigger.pattern
+    if mask is None or pattern is None:
+        return []
+    most = float(mask.max())
+    relative = mask / max(most, 1e-9)
+    drawn = [
+        (
+            "Mask",
+            f"How much of each pixel is replaced: {percent(most)} at the darkest point, "
+            f"{mask.sum():.1f} of {mask.size:,} pixels in all.",
+            mask_figure(relative),
+        ),
+        (
+            "Pattern",
+            "What stands there instead; it counts only where the mask is dark.",
+            pattern_figure(pattern),
+        ),
+        (
+            "Pattern times mask",
+            f"What gets into an image{_brighter(most)}; black is nothing.",
+            pattern_figure(pattern * relative),
+        ),
+    ]
+    small = max(mask.shape) <= IMAGE_SIZE
+    return [
+        Part(title, caption, _embedded(image), small, f"{title} of the trigger: {trigger.text}")
+        for title, caption, image in drawn
+    ]
+
+
+def _brighter(most: float) -> str:
+    return f", made {1 / most:.1f} times brighter" if 0.01 < most < 0.95 else ""
 
 
 def _pair(trigger: ShownTrigger, index: int, class_names: Sequence[str] | None) -> Pair:
