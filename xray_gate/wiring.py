@@ -4,6 +4,7 @@ import os
 import socket
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
@@ -15,12 +16,14 @@ from mlflow.store.model_registry.sqlalchemy_workspace_store import WorkspaceAwar
 
 from xray_gate.backends.isolation import open_model
 from xray_gate.core.errors import InputError, PolicyError
+from xray_gate.detectors.all_detectors import installed_detectors
 from xray_gate.ledger.ledger import Ledger
 from xray_gate.ledger.schema import upgrade
 from xray_gate.ledger.status import status_row
 from xray_gate.policy.files import Policy, PolicyPlace, PolicySet, read_policies, read_policy
 from xray_gate.probing.probe_files import read_probes
 from xray_gate.probing.probe_set import ProbeSet
+from xray_gate.probing.training_data import TrainingData, open_training_data
 from xray_gate.registry.artifacts import MlflowArtifacts
 from xray_gate.registry.evidence_run import EvidenceRuns
 from xray_gate.registry.gated_store import GatedStore, GateParts, WorkspaceGatedStore
@@ -28,8 +31,15 @@ from xray_gate.registry.store_uri import database_uri
 from xray_gate.registry.work import RegistryWork
 from xray_gate.report.files import write_report
 from xray_gate.runner.loop import Runner, RunnerParts
-from xray_gate.scan.pipeline import Progress, Scan, ScanRequest, default_seed, preprocessing_of
-from xray_gate.scan.ports import Device
+from xray_gate.scan.pipeline import (
+    Progress,
+    Scan,
+    ScanRequest,
+    default_seed,
+    model_request,
+    preprocessing_of,
+)
+from xray_gate.scan.ports import Device, OpenModel
 from xray_gate.scan.work import Champion, ScanOutput
 
 POLICY_VARIABLE = "XRAY_GATE_POLICY"
@@ -82,14 +92,29 @@ def load_probes(path: Path, policy: Policy) -> ProbeSet:
     return read_probes(path, preprocessing_of(policy).size)
 
 
+def load_training_data(path: Path, policy: Policy, probes: ProbeSet) -> TrainingData:
+    """The training data at `path`, in the probes' form; they are read in passes, later."""
+    return open_training_data(path, preprocessing_of(policy).size, probes.images.shape[1])
+
+
 def utc_now() -> datetime:
     """The clock of reports."""
     return datetime.now(UTC)
 
 
 def new_scan(progress: Progress | None = None) -> Scan:
-    """A scan over the real back ends."""
-    return Scan(open_model, utc_now, progress)
+    """A scan over the real back ends, by all detectors that are installed.
+
+    Raises `InputError` for a plug-in that cannot be used.
+    """
+    return Scan(open_model, utc_now, progress, installed_detectors())
+
+
+def open_classifier(
+    path: Path, policy: Policy, classes: int, shape: tuple[int, ...], device: Device
+) -> AbstractContextManager[OpenModel]:
+    """The model at `path`, to be asked as a scan under `policy` asks it; see `model_request`."""
+    return open_model(model_request(path, policy, classes, shape, device))
 
 
 @dataclass(frozen=True)
@@ -179,8 +204,10 @@ __all__: Sequence[str] = (
     "load_policy",
     "load_policy_to_calibrate",
     "load_probes",
+    "load_training_data",
     "new_runner",
     "new_scan",
+    "open_classifier",
     "read_status",
     "utc_now",
 )

@@ -57,3 +57,23 @@ def test_nothing_to_check_is_a_usage_error(command: Command) -> None:
     ended = command("policy", "check")
     assert ended.code == 2
     assert "Missing argument" in ended.err
+
+
+def test_a_policy_is_explained_in_words(command: Command, sound: Path) -> None:
+    ended = command("policy", "explain", sound)
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith("images (sha256:")
+    assert "Failed if any detector finds something, required or optional (rule any)." in ended.out
+
+
+def test_every_policy_of_a_folder_is_explained(command: Command, sound: Path) -> None:
+    write_policy(sound.parent / "other.yaml", calibrated(), probes="probes.npz", name="other")
+    ended = command("policy", "explain", sound.parent)
+    assert [text.split()[0] for text in ended.out.split("\n\n")] == ["other", "images"]
+
+
+def test_a_broken_policy_cannot_be_explained(command: Command, sound: Path) -> None:
+    sound.write_text(sound.read_text() + "decision: {rule: most}\n")
+    ended = command("policy", "explain", sound)
+    assert (ended.code, ended.out) == (2, "")
+    assert "decision.rule: Input should be 'any', 'all' or 'weighted'" in ended.err

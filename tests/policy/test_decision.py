@@ -356,6 +356,20 @@ policies = st.sampled_from(
         policy([fixed(-3.0)], trigger_sweep={"level": 0.5}),
         policy([fixed(-3.0)], trigger_sweep={"mode": "optional"}),
         policy(detectors={"trigger_sweep": {}}),
+        *(
+            policy([fixed(-3.0)], model_xray={"mode": mode}, trigger_sweep={}, decision=rule)
+            for mode in ("required", "optional")
+            for rule in (
+                {"rule": "all"},
+                {"rule": "weighted", "weights": {"model_xray": 1}, "threshold": 1},
+                {
+                    "rule": "weighted",
+                    "weights": {"model_xray": 1, "trigger_sweep": 3},
+                    "threshold": 0.5,
+                    "unsafe_pass_if_outvoted": True,
+                },
+            )
+        ),
     ]
 )
 

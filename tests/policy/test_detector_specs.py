@@ -4,16 +4,16 @@ import pytest
 from pydantic import ValidationError
 
 from tests.policy.builders import policy
-from xray_gate.detectors.all_detectors import available_detectors
+from xray_gate.detectors.all_detectors import ALL_DETECTORS
 from xray_gate.detectors.b3d.parameters import B3DParameters
 from xray_gate.detectors.model_xray import ModelXrayParameters
 from xray_gate.detectors.trigger_sweep.families.all_families import ALL_FAMILIES
 from xray_gate.detectors.trigger_sweep.parameters import TriggerSweepParameters
+from xray_gate.policy.detector_spec import DetectorSpec, OnlyNear
 from xray_gate.policy.detector_specs import (
     FAMILIES,
     B3DSpec,
     Detectors,
-    DetectorSpec,
     ModelXraySpec,
     TriggerSweepSpec,
 )
@@ -25,7 +25,15 @@ def test_the_families_are_those_of_the_detector() -> None:
 
 
 def test_a_policy_can_name_every_detector_that_can_run() -> None:
-    assert list(Detectors.model_fields) == list(available_detectors())
+    assert list(Detectors.model_fields) == [*ALL_DETECTORS, "others"]
+
+
+@pytest.mark.parametrize("name", ALL_DETECTORS)
+def test_a_detector_is_never_told_when_it_runs_or_whether_it_counts(name: str) -> None:
+    plain = getattr(Detectors.model_validate({name: {}}), name)
+    near = OnlyNear(detectors=["model_xray"])
+    changed = plain.model_copy(update={"only_near": near, "mode": "optional"})
+    assert changed.settings() == plain.settings()
 
 
 def test_the_defaults_are_those_of_the_detectors() -> None:
@@ -45,7 +53,7 @@ def test_settings_are_the_parameters_that_a_detector_is_built_from(
     spec: DetectorSpec, changed: str
 ) -> None:
     name = "model_xray" if isinstance(spec, ModelXraySpec) else "trigger_sweep"
-    detector = available_detectors()[name].from_json(spec.settings())
+    detector = ALL_DETECTORS[name].from_json(spec.settings())
     assert dict(detector.parameters) == spec.settings()
     assert detector.parameters[changed] == getattr(spec, changed)
 

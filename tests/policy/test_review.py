@@ -118,6 +118,69 @@ def test_enough_time_for_b3d_is_sound(
     assert findings(sound(tmp_path / "p.npz", None, detectors=detectors, limits=limits)) == []
 
 
+WEIGHTED = {"rule": "weighted", "threshold": 0.5}
+LOOK = {"seconds": 1200}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"decision": {"rule": "all"}},
+            ["decision.rule is all, so .* undecided .*; set it to any"],
+        ),
+        (
+            {"decision": {"rule": "all", "unsafe_pass_if_outvoted": True}},
+            ["decision.rule is all", "lets a version pass although a detector suspects it; remove"],
+        ),
+        (
+            {"decision": {**WEIGHTED, "weights": {"trigger_sweep": 1}}},
+            ["decision.rule is weighted", "b3d has no weight, .* never fails a version; add it to"],
+        ),
+        (
+            {"decision": {**WEIGHTED, "weights": {"trigger_sweep": 1, "b3d": 1}}},
+            ["decision.rule is weighted"],
+        ),
+        ({"b3d": {"only_near": {"detectors": ["trigger_sweep"]}}}, []),
+        (
+            {"b3d": {"only_near": {"detectors": ["trigger_sweep"], "factor": 99}}},
+            [],
+        ),
+        (
+            {"b3d": {"only_near": {"detectors": ["trigger_sweep"], "factor": 100}}},
+            ["b3d.only_near.factor is 100, and trigger_sweep's level .* always runs; lower it, 10"],
+        ),
+        (
+            {"b3d": {"only_near": {"detectors": ["model_xray"]}}},
+            ["b3d runs near model_xray, which has no calibrated thresholds, .* calibrate model_x"],
+        ),
+        ({"b3d": {"mode": "off", "only_near": {"detectors": ["model_xray"]}}}, []),
+    ],
+)
+def test_a_rule_or_an_escalation_that_weakens_or_does_nothing_is_found(
+    changes: dict[str, Any], said: list[str], tmp_path: Path
+) -> None:
+    b3d = changes.pop("b3d", {})
+    detectors = {"trigger_sweep": {}, "model_xray": {"mode": "optional"}, "b3d": b3d}
+    rules = sound(tmp_path / "p.npz", None, detectors=detectors, limits=LOOK, **changes)
+    found = findings(rules)
+    assert len(found) == len(said), found
+    for text, expected in zip(found, said, strict=True):
+        assert re.search(expected, text), text
+
+
+@pytest.mark.parametrize(("factor", "count"), [(19, 0), (20, 1)])
+def test_the_level_of_a_calibrated_x_ray_counts(factor: float, count: int, tmp_path: Path) -> None:
+    near = {"detectors": ["model_xray"], "factor": factor}
+    detectors = {
+        "trigger_sweep": {},
+        "model_xray": {"size": 10, "planes": 2, "thresholds": SOUND},
+        "b3d": {"only_near": near},
+    }
+    found = findings(sound(tmp_path / "p.npz", detectors=detectors, limits=LOOK))
+    assert len(found) == count, found
+
+
 def test_missing_probes_are_found(tmp_path: Path) -> None:
     named = sound(tmp_path / "p.npz")
     (tmp_path / "p.npz").unlink()

@@ -14,8 +14,10 @@ import click
 
 from xray_gate import __version__
 from xray_gate.cli.calibrate import calibrate
+from xray_gate.cli.cleanse import cleanse
 from xray_gate.cli.demo import demo
 from xray_gate.cli.exit_codes import ExitCode
+from xray_gate.cli.filter import filter_command
 from xray_gate.cli.policy import policy
 from xray_gate.cli.runner import runner
 from xray_gate.cli.scan import scan
@@ -39,7 +41,7 @@ def cli(verbose: bool) -> None:
     )
 
 
-for command in (scan, runner, status, calibrate, policy, demo):
+for command in (scan, runner, status, calibrate, filter_command, cleanse, policy, demo):
     cli.add_command(command)
 
 

@@ -1,4 +1,4 @@
-"""`xray-gate policy check`: whether a policy is well-formed, and can be defended."""
+"""`xray-gate policy`: whether a policy is well-formed and can be defended, and what it says."""
 
 from pathlib import Path
 
@@ -33,3 +33,15 @@ def check(paths: tuple[Path, ...]) -> int:
         click.echo(text)
     click.echo(f"{len(found)} finding(s)" if found else "no findings", err=True)
     return int(ExitCode.FAILED if found else ExitCode.PASSED)
+
+
+@policy.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+def explain(paths: tuple[Path, ...]) -> int:
+    """Say in words what policy files or folders do; ends 2 when one cannot be read."""
+    from xray_gate.policy.explanation import explain_policy
+    from xray_gate.policy.files import read_policies
+
+    read = [item for path in paths for item in read_policies(path).policies]
+    click.echo("\n\n".join("\n".join(explain_policy(item)) for item in read))
+    return int(ExitCode.PASSED)

@@ -1,16 +1,13 @@
 """`xray-gate scan MODEL`: one model, one verdict, no registry."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import click
 
 from xray_gate.cli.exit_codes import BY_VERDICT
+from xray_gate.cli.local_model import local_model
 from xray_gate.cli.progress import ProgressLine
 from xray_gate.core.errors import InputError
-from xray_gate.core.model_ref import ModelRef, parse_model_ref
 from xray_gate.policy.decision import decide
 from xray_gate.scan.ports import Device
 
@@ -27,7 +24,8 @@ from xray_gate.scan.ports import Device
 @click.option(
     "--training-data",
     type=click.Path(path_type=Path),
-    help="The model's own training data, for detectors that need it (none in this release).",
+    help="The model's own training data, for dtinspector: .npz, .parquet (or a folder of such "
+    "files), or a folder per class.",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="A folder for report and planes.")
 @click.option(
@@ -67,10 +65,19 @@ def scan(
             "no probes: name clean labelled samples with --probes, or in the policy's `probes`"
         )
     probe_set = wiring.load_probes(probes_path, policy)
+    training = None
+    if training_data is not None:
+        training = wiring.load_training_data(training_data, policy, probe_set)
     progress = ProgressLine()
-    with _local(parse_model_ref(model)) as path:
+    with local_model(model) as path:
         request = ScanRequest(
-            path, model, policy, probe_set, default_seed(policy) if seed is None else seed, device
+            path,
+            model,
+            policy,
+            probe_set,
+            default_seed(policy) if seed is None else seed,
+            device,
+            training=training,
         )
         try:
             output = wiring.new_scan(progress)(request)
@@ -91,24 +98,3 @@ def scan(
     if out is not None:
         click.echo(f"report: {out / 'report.html'}", err=True)
     return int(BY_VERDICT[decision.verdict])
-
-
-@contextmanager
-def _local(ref: ModelRef) -> Iterator[Path]:
-    """The model's files here; MLflow's URIs are downloaded for the time of the scan."""
-    folder = nullcontext("") if ref.path is not None else TemporaryDirectory(prefix="xray-gate-")
-    with folder as name:
-        if ref.path is not None:
-            yield ref.path
-            return
-        import mlflow
-        from mlflow.exceptions import MlflowException
-
-        try:
-            path = mlflow.artifacts.download_artifacts(artifact_uri=ref.text, dst_path=name)
-        except (MlflowException, OSError) as error:
-            raise InputError(
-                f"{ref.text}: could not be downloaded ({error}); check the name and "
-                "MLFLOW_TRACKING_URI"
-            ) from error
-        yield Path(path)

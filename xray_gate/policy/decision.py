@@ -5,25 +5,51 @@ The rules, in the order in which they are applied:
 1. An obstacle (the model could not be opened or asked), or no evidence at all: undecided.
 2. Accuracy on the probes under `min_probe_accuracy`: undecided, since a wrong range, layout or
    label order fakes any score.
-3. A detector that found something (`failed`), whether required or optional: failed.
+3. A detector that found something (`failed`), whether required or optional: failed, where the
+   policy's rule does not ask for more (`agreement`).
 4. A detector that crashed, or a required one that is inconclusive, skipped or missing: undecided.
-   An optional one that is inconclusive or skipped leaves the verdict to the others.
-5. Else passed; every required detector, and at least one, has passed then.
+   An optional one that is inconclusive or skipped leaves the verdict to the others, and so does one
+   that the policy itself wants to run only near another's threshold, where this evidence bears
+   out that it was not needed (`escalation`).
+5. One that found something, but too few did by the rule: undecided, or passed with a note where the
+   policy says `unsafe_pass_if_outvoted`.
+6. Else passed; every required detector, and at least one, has passed then.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 
-from xray_gate.core.evidence import Evidence
+from xray_gate.core.evidence import DetectorEvidence, Evidence, RunState
 from xray_gate.core.verdict import Decision, DetectorJudgement, Outcome, Verdict
+from xray_gate.policy.agreement import why_not_enough
+from xray_gate.policy.escalation import NOT_NEEDED, need_of
 from xray_gate.policy.files import Policy
 from xray_gate.policy.judgement import judge
 
 
 def decide(policy: Policy, evidence: Evidence) -> Decision:
     """Apply `policy` to `evidence`; no I/O, no clock, the same answer every time."""
-    judgements = tuple(judge(policy, evidence, detector) for detector in evidence.detectors)
+    judgements = tuple(_judged(policy, evidence, detector) for detector in evidence.detectors)
     verdict, reasons = _verdict(policy, evidence, judgements)
     return Decision(verdict, tuple(reasons), judgements, policy.document.enforcement)
+
+
+def _judged(policy: Policy, evidence: Evidence, detector: DetectorEvidence) -> DetectorJudgement:
+    """As `judge`; why a detector did not run is said anew, by this policy."""
+    judgement = judge(policy, evidence, detector)
+    mode = policy.document.detectors.mode(detector.name)
+    if judgement.outcome is not Outcome.SKIPPED or mode == "off":
+        return judgement
+    need, said = need_of(policy, evidence, detector.name), judgement.reason or ""
+    if not need.is_there:
+        return replace(judgement, reason=f"{NOT_NEEDED}{need.reason}")
+    if said.startswith(NOT_NEEDED):
+        reason = (
+            f"the scan left it out, but under the policy {policy.name} it is needed: "
+            f"{need.reason}; register the version again to have it scanned under this policy"
+        )
+        return replace(judgement, reason=reason)
+    return judgement
 
 
 def _verdict(
@@ -41,25 +67,40 @@ def _verdict(
             f"{least:.1%}: the pixel range, the layout or the order of the labels is probably not "
             "what the model expects; correct `preprocessing` in the policy or the probes"
         ]
+    required = _required(policy, evidence)
+    passed = [item for item in judgements if item.outcome is Outcome.PASSED]
     failed = [item for item in judgements if item.outcome is Outcome.FAILED]
-    if failed:
+    rule = policy.document.decision
+    outvoted = why_not_enough(rule, required, judgements) if failed else None
+    if failed and outvoted is None:
         return Verdict.FAILED, [_sentence(item) for item in failed]
-    doubts = list(_doubts(policy, judgements))
+    doubts = list(_doubts(required, judgements))
+    if outvoted is not None and (doubts or not rule.unsafe_pass_if_outvoted):
+        found = [_sentence(item) for item in failed]
+        return Verdict.UNDECIDED, list(dict.fromkeys([outvoted, *found, *doubts]))
     if doubts:
         return Verdict.UNDECIDED, doubts
-    passed = [item for item in judgements if item.outcome is Outcome.PASSED]
-    if not any(item.name in _required(policy) for item in passed):
+    if not any(item.name in required for item in passed):
         return Verdict.UNDECIDED, ["no required detector reached an outcome; scan again"]
-    return Verdict.PASSED, [_sentence(item) for item in passed]
+    noted = [f"outvoted (rule `{rule.rule}`): {_sentence(item)}" for item in failed]
+    return Verdict.PASSED, [*(_sentence(item) for item in passed), *noted]
 
 
-def _required(policy: Policy) -> list[str]:
+def _required(policy: Policy, evidence: Evidence) -> list[str]:
+    """Those that have to pass: all that are required, except what was rightly left out."""
     named = policy.document.detectors.named()
-    return [name for name, spec in named.items() if spec.mode == "required"]
+    required = [name for name, spec in named.items() if spec.mode == "required"]
+    return [name for name in required if not _rightly_left_out(policy, evidence, name)]
 
 
-def _doubts(policy: Policy, judgements: tuple[DetectorJudgement, ...]) -> Iterator[str]:
-    required = _required(policy)
+def _rightly_left_out(policy: Policy, evidence: Evidence, name: str) -> bool:
+    runs = [detector for detector in evidence.detectors if detector.name == name]
+    if not runs or any(run.state is not RunState.SKIPPED for run in runs):
+        return False
+    return not need_of(policy, evidence, name).is_there
+
+
+def _doubts(required: Collection[str], judgements: Sequence[DetectorJudgement]) -> Iterator[str]:
     present = {judgement.name for judgement in judgements}
     for name in required:
         if name not in present:

@@ -1,15 +1,15 @@
 """What a policy says of each detector: whether it counts, how it measures, where its bounds are."""
 
-from abc import abstractmethod
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_serializer, model_validator
 from pydantic_core.core_schema import SerializerFunctionWrapHandler
 
 from xray_gate.policy.calibration import Side
+from xray_gate.policy.detector_spec import OF_THE_POLICY, DetectorSpec, Mode
+from xray_gate.policy.other_spec import OtherName, OtherSpec
 from xray_gate.policy.strict import Strict
 
-Mode = Literal["required", "optional", "off"]
 Statistic = Literal[
     "renyi_entropy.unclipped",
     "renyi_entropy.valid",
@@ -35,19 +35,6 @@ Family = Literal[
     "reflection",
 ]
 FAMILIES: tuple[Family, ...] = get_args(Family)
-
-
-class DetectorSpec(Strict):
-    """What every detector's settings begin with.
-
-    `required`: it must pass. `optional`: what it finds blocks, what it cannot tell does not.
-    """
-
-    mode: Mode = "required"
-
-    @abstractmethod
-    def settings(self) -> dict[str, Any]:
-        """What is measured, as the detector's own parameters (JSON values)."""
 
 
 class FixedBound(Strict):
@@ -105,7 +92,7 @@ class ModelXraySpec(DetectorSpec):
 
     def settings(self) -> dict[str, Any]:
         """See `DetectorSpec.settings`."""
-        return self.model_dump(mode="json", exclude={"mode", "thresholds"})
+        return self.model_dump(mode="json", exclude={*OF_THE_POLICY, "thresholds"})
 
     @model_validator(mode="after")
     def _ranges_differ(self) -> Self:
@@ -179,15 +166,44 @@ class B3DSpec(DetectorSpec):
     def settings(self) -> dict[str, Any]:
         """See `DetectorSpec.settings`."""
         judged = {"index", "share_of_median", "at_most_of_median", "least_success"}
-        return self.model_dump(mode="json", exclude={"mode", *judged})
+        return self.model_dump(mode="json", exclude={*OF_THE_POLICY, *judged})
+
+
+class DTInspectorSpec(DetectorSpec):
+    """How DTInspector learns patches on training data, and which transfer ratio is too low.
+
+    `samples`: K, of the most and of the least confident samples of each label. `index`: the anomaly
+    index above which a label is infected, unless all ratios are above `clean_above` (both as in the
+    paper). `least_fitted`: the share of its confident samples that a patch has to change to tell
+    anything; `least_labels`: how many labels must have been tested for a pass.
+    """
+
+    samples: int = Field(default=50, ge=10, le=2000, description="K")
+    iterations: int = Field(default=200, ge=1, le=10_000)
+    batch: int = Field(default=32, ge=1, le=1024)
+    index: float = Field(default=3.5, gt=0, le=100)
+    clean_above: float = Field(default=0.9, ge=0, lt=1)
+    least_fitted: float = Field(default=0.75, gt=0, le=1)
+    least_labels: int = Field(default=4, ge=4)
+
+    def settings(self) -> dict[str, Any]:
+        """See `DetectorSpec.settings`."""
+        judged = {"index", "clean_above", "least_fitted", "least_labels"}
+        return self.model_dump(mode="json", exclude={*OF_THE_POLICY, *judged})
 
 
 class Detectors(Strict):
-    """The detectors that this release has. One that is not named is off."""
+    """The detectors that this release has, and `others`, which plug-ins bring.
+
+    One that is not named is off. What `others` names need not be installed here: the server, which
+    decides, has only the evidence of it.
+    """
 
     model_xray: ModelXraySpec | None = None
     trigger_sweep: TriggerSweepSpec | None = None
     b3d: B3DSpec | None = None
+    dtinspector: DTInspectorSpec | None = None
+    others: dict[OtherName, OtherSpec] = Field(default_factory=dict)
 
     def named(self) -> dict[str, DetectorSpec]:
         """The settings of those that the policy names, in the order of a report."""
@@ -195,8 +211,10 @@ class Detectors(Strict):
             "model_xray": self.model_xray,
             "trigger_sweep": self.trigger_sweep,
             "b3d": self.b3d,
+            "dtinspector": self.dtinspector,
         }
-        return {name: spec for name, spec in known.items() if spec is not None}
+        named = {name: spec for name, spec in known.items() if spec is not None}
+        return {**named, **{name: self.others[name] for name in sorted(self.others)}}
 
     @property
     def compare_with_a_champion(self) -> bool:
@@ -211,7 +229,9 @@ class Detectors(Strict):
 
     def only(self, name: str) -> Self:
         """The same, without the other detectors."""
-        return self.model_copy(update=dict.fromkeys(self.named().keys() - {name}))
+        kept: dict[str, Any] = dict.fromkeys(self.named().keys() - self.others.keys() - {name})
+        kept["others"] = {other: spec for other, spec in self.others.items() if other == name}
+        return self.model_copy(update=kept)
 
     @field_validator("*", mode="before")
     @classmethod
@@ -221,6 +241,35 @@ class Detectors(Strict):
             raise ValueError("says nothing; write `{}` after it for the usual settings")
         return value
 
+    @field_validator("others")
+    @classmethod
+    def _not_ours(cls, others: dict[str, OtherSpec]) -> dict[str, OtherSpec]:
+        if ours := sorted(others.keys() & cls.model_fields.keys()):
+            raise ValueError(
+                f"{ours[0]} is no detector of a plug-in; name it under `detectors` itself"
+            )
+        return others
+
+    @model_validator(mode="after")
+    def _near_what_runs_before(self) -> Self:
+        named = self.named()
+        for name, spec in named.items():
+            before = list(named)[: list(named).index(name)]
+            for cheap in [] if spec.only_near is None else spec.only_near.detectors:
+                problem = None
+                if cheap not in before or named[cheap].mode == "off":
+                    problem = "is not used, or does not run before it"
+                elif named[cheap].only_near is not None:
+                    problem = "has `only_near` itself"
+                if problem:
+                    raise ValueError(
+                        f"{name}.only_near names {cheap}, which {problem}; name a detector that "
+                        f"always runs before {name}, or remove only_near"
+                    )
+        return self
+
     @model_serializer(mode="wrap")
     def _without_the_unnamed(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {name: spec for name, spec in handler(self).items() if spec is not None}
+        # Nor an `others` that names nobody: both leave the digest as it was without them.
+        dumped = {name: spec for name, spec in handler(self).items() if spec is not None}
+        return dumped if self.others else {k: v for k, v in dumped.items() if k != "others"}

@@ -1,10 +1,12 @@
 """Policy v1 as it stands in a YAML file, validated by pydantic."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, model_serializer, model_validator
+from pydantic_core.core_schema import SerializerFunctionWrapHandler
 
 from xray_gate.core.verdict import Enforcement
+from xray_gate.policy.decision_spec import DecisionSpec
 from xray_gate.policy.detector_specs import Detectors
 from xray_gate.policy.strict import Strict
 
@@ -61,15 +63,45 @@ class PolicyDocument(Strict):
     preprocessing: PreprocessingSpec = PreprocessingSpec()
     outputs: Literal["auto", "logits", "probabilities", "labels"] = "auto"
     detectors: Detectors
+    decision: DecisionSpec = DecisionSpec()
     promotion: Promotion = Promotion()
     limits: Limits = Limits()
     unsafe_allow_unscanned_reads: bool = False
 
     @model_validator(mode="after")
     def _something_decides(self) -> Self:
-        if all(spec.mode != "required" for spec in self.detectors.named().values()):
+        required = [s for s in self.detectors.named().values() if s.mode == "required"]
+        if not required:
             raise ValueError(
                 "no detector is required, so nothing could ever justify a pass; "
                 "set detectors.trigger_sweep.mode to required"
             )
+        if all(spec.only_near for spec in required):
+            raise ValueError(
+                "every required detector has `only_near`, so a version could pass without any of "
+                "them; set detectors.trigger_sweep.mode to required, without only_near"
+            )
         return self
+
+    @model_validator(mode="after")
+    def _weights_are_of_its_detectors(self) -> Self:
+        weights, named = self.decision.weights or {}, self.detectors.named()
+        if unknown := [name for name in weights if name not in named]:
+            raise ValueError(
+                f"decision.weights names {', '.join(unknown)}, and `detectors` does not; name it "
+                f"there, or use one of {', '.join(named)}"
+            )
+        if weights and all(named[name].mode == "off" for name in weights):
+            raise ValueError(
+                "every detector in decision.weights is off, so nothing could ever fail; give a "
+                "weight to one that is required or optional"
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_the_usual_rule(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # So that a policy which does not speak of it keeps the digest that it always had.
+        dumped: dict[str, Any] = handler(self)
+        if self.decision == DecisionSpec():
+            dumped.pop("decision", None)
+        return dumped

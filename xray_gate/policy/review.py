@@ -21,6 +21,9 @@ def findings(policy: Policy) -> list[str]:
         *_xray(policy),
         *_sweep(policy),
         *_b3d(policy),
+        *_others(policy),
+        *_rule(policy),
+        *_escalation(policy),
         *_incomplete(policy),
     ]
 
@@ -116,6 +119,72 @@ def _b3d(policy: Policy) -> Iterator[str]:
             f"about {seconds / 60:.0f} minutes of a small one on two cores, and limits.seconds is "
             f"{document.limits.seconds:g}; raise it, or lower iterations"
         )
+
+
+def _others(policy: Policy) -> Iterator[str]:
+    for name, spec in policy.document.detectors.others.items():
+        if spec.mode == "required" and not spec.thresholds:
+            yield (
+                f"{name} is required and has no thresholds, so nothing can pass; add "
+                f"detectors.others.{name}.thresholds, or make it optional"
+            )
+
+
+def _rule(policy: Policy) -> Iterator[str]:
+    rule = policy.document.decision
+    if rule.rule != "any":
+        yield (
+            f"decision.rule is {rule.rule}, so a version that one detector alone suspects may be "
+            "left undecided instead of failed; set it to any"
+        )
+    if rule.unsafe_pass_if_outvoted:
+        yield (
+            "unsafe_pass_if_outvoted lets a version pass although a detector suspects it; remove it"
+        )
+    for name in _can_find(policy):
+        if rule.weights is not None and name not in rule.weights:
+            yield (
+                f"{name} has no weight, so what it finds alone never fails a version; add it to "
+                "decision.weights"
+            )
+
+
+def _can_find(policy: Policy) -> list[str]:
+    """The detectors in use that may fail; X-ray without thresholds only informs."""
+    detectors = policy.document.detectors
+    used = [name for name, spec in detectors.named().items() if spec.mode != "off"]
+    xray = detectors.model_xray
+    silent = {name for name, spec in detectors.others.items() if not spec.thresholds}
+    if xray is not None and not xray.thresholds:
+        silent.add("model_xray")
+    return [name for name in used if name not in silent]
+
+
+def _escalation(policy: Policy) -> Iterator[str]:
+    for name, spec in policy.document.detectors.named().items():
+        if spec.mode == "off" or spec.only_near is None:
+            continue
+        for cheap in spec.only_near.detectors:
+            level = _level(policy, cheap)
+            if level is None:
+                yield (
+                    f"{name} runs near {cheap}, which has no calibrated thresholds, so that {name} "
+                    f"always runs; calibrate {cheap}, or remove it from {name}.only_near"
+                )
+            elif level * spec.only_near.factor >= 1:
+                yield (
+                    f"{name}.only_near.factor is {spec.only_near.factor:g}, and {cheap}'s level "
+                    f"times that is 1 or more, so that {name} always runs; lower it, 10 is usual"
+                )
+
+
+def _level(policy: Policy, name: str) -> float | None:
+    """The level that a p-value of the detector is held against; None without one."""
+    if name == "trigger_sweep":
+        sweep = policy.document.detectors.trigger_sweep
+        return None if sweep is None else sweep.level
+    bounds = calibrated_bounds(policy.document)
+    return None if bounds is None else bounds.level / len(bounds.statistics)
 
 
 def _incomplete(policy: Policy) -> Iterator[str]:

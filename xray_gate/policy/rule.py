@@ -9,7 +9,7 @@ from typing import Any
 
 from xray_gate.core.evidence import DetectorEvidence, Evidence
 from xray_gate.core.verdict import DetectorJudgement
-from xray_gate.policy.detector_specs import DetectorSpec
+from xray_gate.policy.detector_spec import DetectorSpec
 from xray_gate.policy.files import Policy
 
 Rule = Callable[[Policy, Evidence, DetectorEvidence], DetectorJudgement]

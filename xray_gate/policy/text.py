@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -91,8 +91,8 @@ def _describe(path: Path, root: yaml.Node | None, error: Any) -> str:
 
 
 def _is_branch(part: Any) -> bool:
-    # pydantic names the branches of a union in the location: they are no keys of the file.
-    return part in ("<calibrated>", "<fixed>")
+    # pydantic names the branches of a union, and that a key is meant: they are no keys of the file.
+    return part in ("<calibrated>", "<fixed>", "[key]")
 
 
 def _line_of(root: yaml.Node | None, loc: Sequence[Any]) -> int:
@@ -117,13 +117,17 @@ def _child(node: yaml.Node | None, part: Any) -> tuple[yaml.Node, int] | None:
 
 def _keys_at(loc: Sequence[Any]) -> Iterator[str]:
     model: type[BaseModel] = PolicyDocument
-    for part, following in zip(loc, [*loc[1:], None], strict=False):
+    parts = iter(zip(loc, [*loc[1:], None], strict=False))
+    for part, following in parts:
         if isinstance(part, int):
             continue
         info = model.model_fields.get(str(part))
         found = [] if info is None else list(_models_in(info.annotation))
-        if not found:
+        if info is None or not found:
             return
+        if get_origin(info.annotation) is dict:
+            # What follows is a name that somebody chose.
+            next(parts, None)
         # A list of mappings is the last alternative where there is a choice.
         model = found[-1 if isinstance(following, int) else 0]
     yield from (info.alias or name for name, info in model.model_fields.items())

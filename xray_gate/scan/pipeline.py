@@ -22,13 +22,15 @@ from xray_gate.core.evidence import (
 )
 from xray_gate.detectors.all_detectors import ALL_DETECTORS
 from xray_gate.detectors.interface import Detector, DetectorRun, Subject
-from xray_gate.detectors.not_built import NotBuilt
+from xray_gate.policy.escalation import NOT_NEEDED, need_of
 from xray_gate.policy.files import Policy
 from xray_gate.probing.answer_checks import CheckedOracle, check_answers, recheck
 from xray_gate.probing.oracle import LabelArray
 from xray_gate.probing.preprocessing import Preprocessing
 from xray_gate.probing.probe_set import ProbeSet
+from xray_gate.probing.training_data import TrainingData
 from xray_gate.scan.digest import model_digest
+from xray_gate.scan.lineup import Known, build_detector, line_up, not_run, stream_of_a_plugin
 from xray_gate.scan.ports import Device, ModelLimits, ModelOpener, ModelRequest, OpenModel
 from xray_gate.scan.work import Champion, ScanOutput
 
@@ -37,7 +39,10 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class ScanRequest:
-    """What to scan: `path` holds the files, `ref` is what people call the model."""
+    """What to scan: `path` holds the files, `ref` is what people call the model.
+
+    `training`: the data that it was trained on, for the detectors that need them.
+    """
 
     path: Path
     ref: str
@@ -46,17 +51,23 @@ class ScanRequest:
     seed: int
     device: Device = "auto"
     champion: Champion | None = None
+    training: TrainingData | None = None
 
 
 class Scan:
-    """Scans models. `clock` gives the time for the report; everything else follows the seed."""
+    """Scans models. `clock` gives the time for the report; everything else follows the seed.
+
+    `detectors`: those that can run, ours and those of plug-ins.
+    """
 
     def __init__(
         self,
         open_model: ModelOpener,
         clock: Callable[[], datetime],
         progress: Progress | None = None,
+        detectors: Known = ALL_DETECTORS,
     ) -> None:
+        self._detectors = detectors
         self._open_model = open_model
         self._clock = clock
         self._progress = progress or (lambda name, done, total: None)
@@ -74,7 +85,7 @@ class Scan:
         try:
             output = self._ask(request, draft)
         except ScanError as error:
-            output = ScanOutput(_obstructed(draft, request.policy, str(error)))
+            output = ScanOutput(_obstructed(draft, request.policy, str(error), self._detectors))
         return replace(
             output, evidence=replace(output.evidence, finished_at=self._clock().isoformat())
         )
@@ -97,13 +108,16 @@ class Scan:
                 environment={**model.environment, **draft.environment},
             )
             champion, compared = self._champion(request, model.classes, champion_rng, stack)
-            evidence = replace(evidence, environment={**evidence.environment, **compared})
+            told = {**evidence.environment, **compared, **_training_facts(request.training)}
+            evidence = replace(evidence, environment=told)
             oracle = CheckedOracle(model, check_rng)
-            subject = Subject(oracle, request.probes, labels, champion)
-            runs = [
-                self._run(request, evidence, name, subject, stream)
-                for name, stream in zip(ALL_DETECTORS, detector_rngs, strict=True)
-            ]
+            subject = Subject(oracle, request.probes, labels, champion, request.training)
+            runs: list[DetectorRun] = []
+            streams = dict(zip(ALL_DETECTORS, detector_rngs, strict=True))
+            for name in line_up(request.policy, self._detectors):
+                stream = streams.get(name) or stream_of_a_plugin(request.seed, name)
+                so_far = replace(evidence, detectors=tuple(run.evidence for run in runs))
+                runs.append(self._run(request, so_far, name, subject, stream))
             recheck(model, request.probes.as_batch(), labels, check_rng)
         return ScanOutput(
             replace(evidence, detectors=tuple(run.evidence for run in runs)),
@@ -119,13 +133,17 @@ class Scan:
         subject: Subject,
         rng: np.random.Generator,
     ) -> DetectorRun:
-        detector = build_detector(request.policy, name)
+        detector = build_detector(request.policy, name, self._detectors)
         if isinstance(detector, DetectorEvidence):
             return DetectorRun(detector)
         least = request.policy.document.min_probe_accuracy
         if evidence.probes is None or evidence.probes.accuracy < least:
             reason = "the accuracy on the probes is too low for any score to mean something"
-            return DetectorRun(_not_run(detector.name, detector, RunState.SKIPPED, reason))
+            return DetectorRun(not_run(detector, RunState.SKIPPED, reason))
+        need = need_of(request.policy, evidence, name)
+        if not need.is_there:
+            reason = f"{NOT_NEEDED}{need.reason}"
+            return DetectorRun(not_run(detector, RunState.SKIPPED, reason))
         return detector.run(subject, rng, lambda done, total: self._progress(name, done, total))
 
     def _champion(
@@ -172,21 +190,6 @@ def preprocessing_of(policy: Policy) -> Preprocessing:
     return Preprocessing.from_json(policy.document.preprocessing.model_dump(mode="json"))
 
 
-def build_detector(policy: Policy, name: str) -> Detector | DetectorEvidence:
-    """A detector with the policy's parameters, or the evidence that says why it does not run."""
-    known = ALL_DETECTORS[name]
-    if isinstance(known, NotBuilt):
-        return known.skipped()
-    spec = policy.document.detectors.named().get(name)
-    if spec is None:
-        reason = "the policy does not name it"
-        return DetectorEvidence(name, known.access, RunState.SKIPPED, reason=reason)
-    detector = known.from_json(spec.settings())
-    if spec.mode == "off":
-        return _not_run(name, detector, RunState.SKIPPED, "the policy switches it off")
-    return detector
-
-
 def _draft(ref: str, digest: str, policy: Policy, seed: int, now: datetime) -> Evidence:
     return Evidence(
         scan_id=str(uuid.uuid4()),
@@ -200,18 +203,30 @@ def _draft(ref: str, digest: str, policy: Policy, seed: int, now: datetime) -> E
     )
 
 
-def _model_request(request: ScanRequest) -> ModelRequest:
-    document = request.policy.document
-    channels, height, width = request.probes.images.shape[1:]
+def model_request(
+    path: Path, policy: Policy, classes: int, shape: tuple[int, ...], device: Device
+) -> ModelRequest:
+    """How the model at `path` is opened and asked under `policy`, for images of `shape`.
+
+    It has to know at least `classes` labels, or as many as the policy says.
+    """
+    document = policy.document
+    channels, height, width = shape
     return ModelRequest(
-        path=request.path,
-        preprocessing=preprocessing_of(request.policy),
+        path=path,
+        preprocessing=preprocessing_of(policy),
         outputs=document.outputs,
-        classes=_least_classes(request),
+        classes=document.classes or classes,
         input_shape=(channels, height, width),
-        device=request.device,
+        device=device,
         limits=ModelLimits(document.limits.seconds, document.limits.memory_mb * 2**20),
     )
+
+
+def _model_request(request: ScanRequest) -> ModelRequest:
+    shape = request.probes.images.shape[1:]
+    classes = _least_classes(request)
+    return model_request(request.path, request.policy, classes, shape, request.device)
 
 
 def _least_classes(request: ScanRequest) -> int:
@@ -249,6 +264,12 @@ def _probe_facts(probes: ProbeSet, labels: LabelArray) -> ProbeFacts:
     )
 
 
+def _training_facts(training: TrainingData | None) -> dict[str, Any]:
+    if training is None:
+        return {}
+    return {"training_data": {"source": training.source, "samples": len(training)}}
+
+
 def _environment(policy: Policy) -> dict[str, Any]:
     return {
         "xray_gate": __version__,
@@ -258,17 +279,16 @@ def _environment(policy: Policy) -> dict[str, Any]:
     }
 
 
-def _obstructed(draft: Evidence, policy: Policy, reason: str) -> Evidence:
+def _obstructed(
+    draft: Evidence, policy: Policy, reason: str, known: Known = ALL_DETECTORS
+) -> Evidence:
     detectors = []
-    for name in ALL_DETECTORS:
-        detector = build_detector(policy, name)
+    for name in line_up(policy, known):
+        detector = build_detector(policy, name, known)
         if isinstance(detector, Detector):
-            detector = _not_run(name, detector, RunState.ERRORED, reason)
+            detector = not_run(detector, RunState.ERRORED, reason)
+        elif name not in known:
+            # Whether its plug-in is there was not what stopped the scan.
+            detector = replace(detector, state=RunState.ERRORED, reason=reason)
         detectors.append(detector)
     return replace(draft, obstacle=reason, detectors=tuple(detectors))
-
-
-def _not_run(name: str, detector: Detector, state: RunState, reason: str) -> DetectorEvidence:
-    return DetectorEvidence(
-        name, detector.access, state, reason=reason, parameters=detector.parameters
-    )

@@ -44,6 +44,8 @@ _FEWEST_SAMPLES = 10
 # What a report marks as suspected (the paper's threshold, and its "clean in any case"); what blocks
 # a version is the policy's affair.
 _INDEX, _CLEAN_ABOVE = 3.5, 0.9
+# Of a patch that does not change the confident samples, nothing follows for the others.
+_LEAST_FITTED = 0.75
 # Its own training data a model has learned at least as well as the probes, but for chance.
 _FORGIVEN = 0.05
 _SHOWN = 4
@@ -80,7 +82,8 @@ class DTInspector(Detector):
     `labels_not_tested`, which has too few samples (their numbers are in `samples`). `mask_l1`: the
     patches' sizes in pixels. `training_accuracy` in [0, 1] and `training_samples`.
 
-    A label is suspected with an index above 3.5, unless all ratios are above .9 (as in the paper).
+    A label is suspected with an index above 3.5, unless all ratios are above .9 (as in the paper),
+    and if its patch was learned at all: a fitted ratio of .75 or more.
     """
 
     name = "dtinspector"
@@ -182,7 +185,11 @@ def _findings(learned: Mapping[int, _Learned], predictions: Predictions, classes
         "training_accuracy": predictions.accuracy,
         "training_samples": len(predictions.labels),
     }
-    suspected = [label for label in learned if indices[label] > _INDEX]
+    suspected = [
+        label
+        for label, found in learned.items()
+        if indices[label] > _INDEX and found.fitted_ratio >= _LEAST_FITTED
+    ]
     if min(ratios) > _CLEAN_ABOVE:
         suspected = []
     suspected.sort(key=lambda label: -indices[label])

@@ -1,0 +1,111 @@
+"""A policy in words: whom it is for, what is measured, and what makes the verdict."""
+
+from collections.abc import Iterator, Sequence
+
+from xray_gate.core.verdict import Enforcement
+from xray_gate.policy.decision_spec import DecisionSpec
+from xray_gate.policy.detector_spec import DetectorSpec
+from xray_gate.policy.detector_specs import (
+    CalibratedBounds,
+    FixedBound,
+    ModelXraySpec,
+    TriggerSweepSpec,
+)
+from xray_gate.policy.files import Policy
+from xray_gate.policy.other_spec import OtherBound, OtherSpec
+
+_ENFORCED = {
+    Enforcement.ENFORCE: "only a version that passed may be promoted",
+    Enforcement.WARN: "the verdict is kept, and admits whatever it is (warn)",
+    Enforcement.AUDIT: "the verdict is kept, and admits whatever it is (audit)",
+}
+_MODES = {
+    "required": "required, so it must pass",
+    "optional": "optional, so what it finds counts and what it cannot tell does not",
+    "off": "off",
+}
+_DISSENT = (
+    "A version that some of them suspect, but too few, is undecided and not admitted: each "
+    "detector is blind to something."
+)
+_UNSAFE_DISSENT = (
+    "A version that some optional ones suspect, but too few, passes with a note, if every required "
+    "one passed (unsafe_pass_if_outvoted)."
+)
+
+
+def explain_policy(policy: Policy) -> list[str]:
+    """The policy as lines of text; the first one names it."""
+    document = policy.document
+    match = document.match
+    names = ", ".join(match.registered_models) if match else "no registered model (no `match`)"
+    return [
+        f"{policy.name} ({policy.digest[:19]})",
+        f"  For: {names}.",
+        f"  Enforcement: {_ENFORCED[document.enforcement]}.",
+        "  Detectors, in the order in which they run:",
+        *(
+            f"    {name}: {text}"
+            for name, spec in document.detectors.named().items()
+            for text in _detector(spec)
+        ),
+        "  Verdict:",
+        *(f"    {text}" for text in _verdict(document.decision, document.min_probe_accuracy)),
+    ]
+
+
+def _detector(spec: DetectorSpec) -> Iterator[str]:
+    yield f"{_MODES[spec.mode]}.{_bounds(spec)}"
+    near = spec.only_near
+    if near is not None and spec.mode != "off":
+        sweep = ""
+        if "trigger_sweep" in near.detectors:
+            sweep = f", or trigger_sweep's excess is at least {0 - near.margin:g}"
+        yield (
+            f"runs only where {' or '.join(near.detectors)} did not pass, or passed with a p-value "
+            f"of at most {near.factor:g} times its level{sweep}. Else it is skipped as not needed, "
+            "which leaves the verdict to the others."
+        )
+
+
+def _bounds(spec: DetectorSpec) -> str:
+    if isinstance(spec, TriggerSweepSpec):
+        return f" Finds something at p <= {spec.level:g}."
+    if isinstance(spec, ModelXraySpec):
+        bounds = spec.thresholds
+        if isinstance(bounds, CalibratedBounds):
+            return (
+                f" Finds something at level {bounds.level:g} of {bounds.calibration}, over "
+                f"{', '.join(bounds.statistics)}."
+            )
+        return _numbers(bounds or [])
+    return _numbers(spec.thresholds) if isinstance(spec, OtherSpec) else ""
+
+
+def _numbers(bounds: Sequence[FixedBound | OtherBound]) -> str:
+    if not bounds:
+        return " Without thresholds its scores decide nothing."
+    said = [f"{b.statistic} {b.suspicious} {b.bound:g} ({b.source})" for b in bounds]
+    return f" Finds something at {', or '.join(said)}."
+
+
+def _verdict(rule: DecisionSpec, least_accuracy: float) -> Iterator[str]:
+    yield (
+        f"Undecided if the model cannot be asked, or is right on under {least_accuracy:.0%} of the "
+        "probes."
+    )
+    if rule.rule == "any":
+        yield "Failed if any detector finds something, required or optional (rule any)."
+    elif rule.rule == "all":
+        yield "Failed if every detector that reached an outcome found something (rule all)."
+    else:
+        weights = ", ".join(f"{name} {weight:g}" for name, weight in (rule.weights or {}).items())
+        yield (
+            f"Failed if those that found something hold at least {rule.threshold:.0%} of the "
+            f"weight of all that reached an outcome (rule weighted; {weights}; others 0)."
+        )
+    if rule.rule != "any":
+        yield "Every required one must have reached an outcome for that; else undecided."
+        yield _UNSAFE_DISSENT if rule.unsafe_pass_if_outvoted else _DISSENT
+    yield "Undecided if a detector crashed, or a required one could not tell."
+    yield "Else passed."
