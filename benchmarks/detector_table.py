@@ -1,12 +1,13 @@
 """Scan every model of a folder with every detector of a policy: a table model x detector.
 
     python -m benchmarks.detector_table FOLDER --policy POLICY.yaml --out results.json
-        [--probes PROBES] [--triggers FOLDER]
+        [--probes PROBES] [--triggers FOLDER] [--training FOLDER]
 
 FOLDER holds models and a ``manifest.json`` as ``benchmarks.lab`` writes it, and a
 ``probes_DATASET.npz`` for each data set unless ``--probes`` names one for all. Results are kept as
 they come, so that an interrupted run goes on where it stopped. ``--triggers``: where reversed
-triggers are written, one ``MODEL-LABEL.npz`` each with ``mask`` and ``pattern``.
+triggers are written, one ``MODEL-LABEL.npz`` each with ``mask`` and ``pattern``. ``--training``:
+where ``benchmarks.lab.training_sets`` wrote what the models were trained on.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -41,14 +43,25 @@ _KEPT = (
     "reached",
     "iterations",
     "transfer_ratio",
+    "fitted_ratio",
 )
 
 
 def scan(
-    path: Path, entry: Row, policy: Policy, probes: ProbeSet, seed: int, triggers: Path | None
+    path: Path,
+    entry: Row,
+    policy: Policy,
+    probes: ProbeSet,
+    seed: int,
+    triggers: Path | None = None,
+    training: Path | None = None,
 ) -> Row:
     """What each detector says of one model, beside what is known of it."""
-    output = wiring.new_scan()(ScanRequest(path, path.name, policy, probes, seed))
+    request = ScanRequest(path, path.name, policy, probes, seed)
+    data = training and training / f"{path.stem}-training.npz"
+    if data and data.exists():
+        request = replace(request, training=wiring.load_training_data(data, policy, probes))
+    output = wiring.new_scan()(request)
     outcomes = {j.name: j for j in decide(policy, output.evidence).judgements}
     if triggers is not None:
         _keep(output.triggers, path.stem, triggers)
@@ -96,6 +109,11 @@ def score(name: str, statistics: Mapping[str, Any]) -> str:
             f"label {least}: {sizes[least]:.0f} of {np.median(sizes):.0f} pixels, index "
             f"{index:.1f}, {rate:.0%}"
         )
+    if name == "dtinspector" and "transfer_ratio" in statistics:
+        ratios = {n: r for n, r in enumerate(statistics["transfer_ratio"]) if r is not None}
+        least = min(ratios, key=lambda label: ratios[label])
+        index = statistics["anomaly_index"][least]
+        return f"label {least}: transfer ratio {ratios[least]:.2f}, index {index:.1f}"
     return "-"
 
 
@@ -128,6 +146,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--probes", type=Path)
     parser.add_argument("--triggers", type=Path)
+    parser.add_argument("--training", type=Path)
     parser.add_argument("--only", nargs="*", metavar="FILE", help="models to scan; all without")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
@@ -141,7 +160,7 @@ def main(argv: list[str] | None = None) -> int:
         source = args.probes or args.folder / f"probes_{entry['dataset']}.npz"
         probes = wiring.load_probes(source, policy)
         path = args.folder / file
-        rows.append(scan(path, entry, policy, probes, args.seed, args.triggers))
+        rows.append(scan(path, entry, policy, probes, args.seed, args.triggers, args.training))
         args.out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     print("\n".join(table(rows)))
     return 0
