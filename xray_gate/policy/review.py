@@ -86,9 +86,12 @@ def _calibrated(rule: CalibratedBounds, calibration: Calibration) -> Iterator[st
 def _sweep(policy: Policy) -> Iterator[str]:
     spec = policy.document.detectors.trigger_sweep
     if spec is None or spec.mode != "required":
+        named = policy.document.detectors.named()
+        others = [name for name, other in named.items() if other.mode == "required"]
         yield (
-            "trigger_sweep is not required, so versions pass on the word of model_xray, which "
-            "misses common patches; set detectors.trigger_sweep.mode to required"
+            f"trigger_sweep is not required, so versions pass on the word of {', '.join(others)}, "
+            "which see fewer kinds of backdoor or have been tried on few models; set "
+            "detectors.trigger_sweep.mode to required"
         )
     if spec is None or spec.mode == "off":
         return
