@@ -13,7 +13,6 @@ where ``benchmarks.lab.training_sets`` wrote what the models were trained on.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.model_folder import Row, scan_missing
 from benchmarks.whole_files import write_npz
 from xray_gate import wiring
 from xray_gate.core.verdict import Outcome
@@ -31,7 +31,6 @@ from xray_gate.probing.probe_set import ProbeSet
 from xray_gate.probing.shown_trigger import ShownTrigger
 from xray_gate.scan.pipeline import ScanRequest
 
-Row = dict[str, Any]
 # What is kept of each detector's statistics.
 _KEPT = (
     "p_value",
@@ -151,17 +150,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
     policy = read_policy(args.policy)
-    rows: list[Row] = json.loads(args.out.read_text()) if args.out.exists() else []
-    done = {row["file"] for row in rows}
-    for entry in json.loads((args.folder / "manifest.json").read_text(encoding="utf-8")):
-        file = entry["file"]
-        if file in done or (args.only and file not in args.only):
-            continue
-        source = args.probes or args.folder / f"probes_{entry['dataset']}.npz"
-        probes = wiring.load_probes(source, policy)
-        path = args.folder / file
-        rows.append(scan(path, entry, policy, probes, args.seed, args.triggers, args.training))
-        args.out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+    def scanned(path: Path, entry: Row, probes: ProbeSet) -> Row:
+        return scan(path, entry, policy, probes, args.seed, args.triggers, args.training)
+
+    rows = scan_missing(args.folder, args.out, policy, args.probes, scanned, args.only or ())
     print("\n".join(table(rows)))
     return 0
 

@@ -12,16 +12,15 @@ and left out of the rates.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
+from benchmarks.model_folder import Row, scan_missing
 from xray_gate import wiring
 from xray_gate.policy.decision import decide
 from xray_gate.policy.files import Policy, read_policy
@@ -30,7 +29,6 @@ from xray_gate.scan.pipeline import ScanRequest
 
 POLICY = Path(__file__).with_name("sweep-only.yaml")
 LEARNED = 0.8
-Row = dict[str, Any]
 
 
 def scan(path: Path, entry: Row, policy: Policy, probes: ProbeSet, seed: int) -> Row:
@@ -159,17 +157,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--policy", type=Path, default=POLICY)
     args = parser.parse_args(argv)
     policy = read_policy(args.policy)
-    rows: list[Row] = json.loads(args.out.read_text()) if args.out.exists() else []
-    done = {row["file"] for row in rows}
-    probes: dict[Path, ProbeSet] = {}
-    for entry in json.loads((args.folder / "manifest.json").read_text(encoding="utf-8")):
-        if entry["file"] in done:
-            continue
-        source = args.probes or args.folder / f"probes_{entry['dataset']}.npz"
-        if source not in probes:
-            probes[source] = wiring.load_probes(source, policy)
-        rows.append(scan(args.folder / entry["file"], entry, policy, probes[source], args.seed))
-        args.out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+    def scanned(path: Path, entry: Row, probes: ProbeSet) -> Row:
+        return scan(path, entry, policy, probes, args.seed)
+
+    rows = scan_missing(args.folder, args.out, policy, args.probes, scanned)
     print("\n".join([*table(rows), "", *summary(rows)]))
     return 0
 

@@ -10,6 +10,7 @@ import click
 from xray_gate.cli.exit_codes import ExitCode
 from xray_gate.cli.local_model import local_model
 from xray_gate.cli.progress import ProgressLine
+from xray_gate.cli.table_place import require_a_place
 from xray_gate.core.errors import InputError
 from xray_gate.scan.ports import Device
 
@@ -84,12 +85,7 @@ def cleanse(
 
 def _check_out(out: Path, training: Path, model: Path) -> None:
     """Nothing is asked for a table that cannot be written, and no input is written over."""
-    if out.is_dir() or not out.parent.is_dir():
-        what = "is a folder" if out.is_dir() else "there is no such folder"
-        raise InputError(
-            f"{out}: the table cannot be written there ({what}); name a file in a folder that is "
-            "there, with --out"
-        )
+    require_a_place(out, "table")
     # A parquet file in a folder of training data would count among them the next time.
     for source, held in ((training, "the training data"), (model, "the model")):
         within = out.resolve().is_relative_to(source.resolve())

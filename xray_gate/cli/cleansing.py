@@ -15,7 +15,7 @@ from xray_gate.cli.scanned_model import (
     require_the_scanned_model,
     require_the_scans_preprocessing,
 )
-from xray_gate.cli.stored_patches import StoredPatches, named_labels, read_stored_patches
+from xray_gate.cli.stored_patches import StoredPatches, read_stored_patches
 from xray_gate.core.errors import InputError
 from xray_gate.mitigation.cleansing import Inspected, inspected_samples
 from xray_gate.mitigation.sample_table import sample_table
@@ -23,6 +23,7 @@ from xray_gate.policy.files import Policy
 from xray_gate.probing.answer_checks import CheckedOracle
 from xray_gate.probing.training_data import TrainingData, open_training_data
 from xray_gate.probing.trigger_files import StoredTrigger
+from xray_gate.report.scan_folder import named_labels
 from xray_gate.scan.pipeline import preprocessing_of
 from xray_gate.scan.ports import Device, OpenModel
 

@@ -10,6 +10,7 @@ import click
 from xray_gate.cli.exit_codes import ExitCode
 from xray_gate.cli.local_model import local_model
 from xray_gate.cli.progress import ProgressLine
+from xray_gate.cli.table_place import require_a_place
 from xray_gate.core.errors import InputError
 from xray_gate.scan.ports import Device
 
@@ -101,12 +102,7 @@ def filter_command(
 
 def _check_out(out: Path, inputs: Path) -> None:
     """Nothing is asked for a table that cannot be written, and no input is written over."""
-    if out.is_dir() or not out.parent.is_dir():
-        what = "is a folder" if out.is_dir() else "there is no such folder"
-        raise InputError(
-            f"{out}: the scores cannot be written there ({what}); name a file in a folder that is "
-            "there, with --out"
-        )
+    require_a_place(out, "scores")
     if out.exists() and inputs.exists() and out.samefile(inputs):
         raise InputError(f"{out}: holds the inputs; name another file with --out")
 

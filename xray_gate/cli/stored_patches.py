@@ -6,7 +6,7 @@ from pathlib import Path
 from xray_gate.core.errors import InputError
 from xray_gate.probing.trigger_files import StoredTrigger, read_trigger
 from xray_gate.report.json_v1 import ReportV1
-from xray_gate.report.scan_folder import read_scan_folder
+from xray_gate.report.scan_folder import named_labels, read_scan_folder
 
 _DTINSPECTOR = "dtinspector"
 
@@ -73,14 +73,7 @@ def read_stored_patches(folder: Path) -> StoredPatches:
     twice = {label for label in labels if labels.count(label) > 1}
     if twice:
         raise InputError(
-            f"{folder / 'triggers'}: holds more than one patch for {named_labels(sorted(twice))}; "
+            f"{folder / 'triggers'}: holds more than one patch for {named_labels(twice)}; "
             "take away the files that the scan did not write"
         )
     return StoredPatches(folder, report, tuple(sorted(mine, key=lambda patch: patch.label)))
-
-
-def named_labels(labels: list[int]) -> str:
-    """Such as `labels 1, 4`; the first ten of them."""
-    first = ", ".join(map(str, labels[:10]))
-    more = f" and {len(labels) - 10} more" if len(labels) > 10 else ""
-    return f"label{'s' if len(labels) > 1 else ''} {first}{more}"

@@ -15,7 +15,13 @@ from xray_gate.core.verdict import DetectorJudgement, Outcome
 from xray_gate.policy.detector_specs import B3DSpec
 from xray_gate.policy.files import Policy
 from xray_gate.policy.measured import Measured, Share, read_statistics
-from xray_gate.policy.rule import CannotJudge, label_text, require_the_policys_settings
+from xray_gate.policy.rule import (
+    NOT_NAMED,
+    CannotJudge,
+    label_text,
+    own_threshold,
+    require_the_policys_settings,
+)
 
 # Of the labels, this share must have a trigger, or the median says nothing of what they need.
 _ENOUGH_REACHED = 0.5
@@ -41,7 +47,7 @@ def judge_b3d(policy: Policy, evidence: Evidence, detector: DetectorEvidence) ->
     """Failed where a mask is too small and its trigger works; `CannotJudge` where none can tell."""
     spec = policy.document.detectors.b3d
     if spec is None:
-        raise CannotJudge("the policy does not name it; name it in the policy and scan again")
+        raise CannotJudge(NOT_NAMED)
     require_the_policys_settings(policy, spec, evidence, detector)
     masks = read_statistics(_Masks, detector)
     if len(masks.mask_l1) != evidence.model.classes:
@@ -63,8 +69,7 @@ def judge_b3d(policy: Policy, evidence: Evidence, detector: DetectorEvidence) ->
             f"{masks.mask_l1[least]:.1f} pixels for label {label_text(policy, least)}; "
             f"{_bounds(spec, masks)})"
         )
-    source = f"policy {policy.name}"
-    threshold = {"bound": spec.index, "suspicious": "above", "source": source}
+    threshold = own_threshold(policy, spec.index, "above")
     return DetectorJudgement(detector.name, outcome, reason, {"anomaly_index": threshold})
 
 

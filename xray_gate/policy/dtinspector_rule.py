@@ -12,7 +12,13 @@ from xray_gate.core.verdict import DetectorJudgement, Outcome
 from xray_gate.policy.detector_specs import DTInspectorSpec
 from xray_gate.policy.files import Policy
 from xray_gate.policy.measured import Measured, Share, read_statistics
-from xray_gate.policy.rule import CannotJudge, label_text, require_the_policys_settings
+from xray_gate.policy.rule import (
+    NOT_NAMED,
+    CannotJudge,
+    label_text,
+    own_threshold,
+    require_the_policys_settings,
+)
 
 
 class _Ratios(Measured):
@@ -47,7 +53,7 @@ def judge_dtinspector(
     """Failed where a ratio is abnormally low; `CannotJudge` where patches were not learned."""
     spec = policy.document.detectors.dtinspector
     if spec is None:
-        raise CannotJudge("the policy does not name it; name it in the policy and scan again")
+        raise CannotJudge(NOT_NAMED)
     require_the_policys_settings(policy, spec, evidence, detector)
     ratios = read_statistics(_Ratios, detector)
     if len(ratios.transfer_ratio) != evidence.model.classes:
@@ -61,8 +67,7 @@ def judge_dtinspector(
             f"{len(tested)} of {evidence.model.classes} labels were tested, and the policy asks "
             f"for {spec.least_labels}; give the whole training set"
         )
-    source = f"policy {policy.name}"
-    threshold = {"bound": spec.index, "suspicious": "above", "source": source}
+    threshold = own_threshold(policy, spec.index, "above")
     outcome, reason = _judged(policy, spec, tested, len(ratios.transfer_ratio) - len(tested))
     return DetectorJudgement(detector.name, outcome, reason, {"anomaly_index": threshold})
 

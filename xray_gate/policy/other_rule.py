@@ -8,6 +8,7 @@ from xray_gate.core.verdict import DetectorJudgement, Outcome
 from xray_gate.policy.files import Policy
 from xray_gate.policy.other_spec import OtherBound, OtherSpec
 from xray_gate.policy.rule import (
+    NOT_NAMED,
     CannotJudge,
     as_mapping,
     finite_number,
@@ -24,7 +25,7 @@ def judge_other(
     """
     spec = policy.document.detectors.others.get(detector.name)
     if spec is None:
-        raise CannotJudge("the policy does not name it; name it in the policy and scan again")
+        raise CannotJudge(NOT_NAMED)
     if not spec.thresholds:
         raise CannotJudge(
             "the policy sets no thresholds for it, so that it only informs; add "

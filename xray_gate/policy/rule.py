@@ -19,6 +19,15 @@ class CannotJudge(Exception):
     """The evidence cannot be held against the policy; the text is the reason, with a next step."""
 
 
+NOT_NAMED = "the policy does not name it; name it in the policy and scan again"
+"""Why evidence of a detector that the policy does not name cannot be judged."""
+
+
+def own_threshold(policy: Policy, bound: float, suspicious: str) -> dict[str, Any]:
+    """A threshold as judgements hold it, for a bound that stands in the policy itself."""
+    return {"bound": bound, "suspicious": suspicious, "source": f"policy {policy.name}"}
+
+
 def require_the_policys_settings(
     policy: Policy, spec: DetectorSpec, evidence: Evidence, detector: DetectorEvidence
 ) -> None:

@@ -9,7 +9,13 @@ from xray_gate.core.evidence import DetectorEvidence, Evidence
 from xray_gate.core.verdict import DetectorJudgement, Outcome
 from xray_gate.policy.files import Policy
 from xray_gate.policy.measured import Measured, Share, read_statistics
-from xray_gate.policy.rule import CannotJudge, label_text, require_the_policys_settings
+from xray_gate.policy.rule import (
+    NOT_NAMED,
+    CannotJudge,
+    label_text,
+    own_threshold,
+    require_the_policys_settings,
+)
 
 _Label = Annotated[int, Field(ge=0, lt=10**9)]
 _LONGEST = 500
@@ -102,7 +108,7 @@ def judge_sweep(
     """Failed at a p-value of at most the level; `CannotJudge` for evidence without a sound one."""
     spec = policy.document.detectors.trigger_sweep
     if spec is None:
-        raise CannotJudge("the policy does not name it; name it in the policy and scan again")
+        raise CannotJudge(NOT_NAMED)
     require_the_policys_settings(policy, spec, evidence, detector)
     found = read_statistics(_Finding, detector)
     if found.p_value <= spec.level:
@@ -112,7 +118,7 @@ def judge_sweep(
         reach = read_statistics(_Reach, detector)
         said = [_acquittal(found, spec.level), *_bounds_of(reach, spec.level)]
         outcome, reason = Outcome.PASSED, "; ".join(said)
-    threshold = {"bound": spec.level, "suspicious": "below", "source": f"policy {policy.name}"}
+    threshold = own_threshold(policy, spec.level, "below")
     return DetectorJudgement(detector.name, outcome, reason, {"p_value": threshold})
 
 

@@ -1,5 +1,6 @@
 """Reads back what `write_report` left in a folder: the report, and triggers that it accuses."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +31,7 @@ class ScanFolder:
                 f"{self.path}: holds no reversed trigger of the scan in report.json; scan the "
                 f"model with --out under a policy that names {B3D}"
             )
-        here = _named({trigger.label for trigger in self.triggers})
+        here = named_labels({trigger.label for trigger in self.triggers})
         if label is not None:
             chosen = [trigger for trigger in self.triggers if trigger.label == label]
             if not chosen:
@@ -43,7 +44,7 @@ class ScanFolder:
         suspected = {found.label for detector in failing for found in detector.suspected_labels}
         chosen = [trigger for trigger in self.triggers if trigger.label in suspected]
         if not chosen:
-            accused = _named(suspected) if suspected else "no label"
+            accused = named_labels(suspected) if suspected else "no label"
             raise InputError(
                 f"{self.path}: the report accuses {accused}, and the triggers are for {here}; if "
                 "you want to filter by one of them all the same, choose it with --label"
@@ -74,8 +75,9 @@ def read_scan_folder(path: Path) -> ScanFolder:
     return ScanFolder(path, report, tuple(sorted(mine, key=lambda trigger: trigger.label)))
 
 
-def _named(labels: set[int]) -> str:
-    """Such as `labels 1, 4`."""
-    first = ", ".join(map(str, sorted(labels)[:10]))
-    more = f" and {len(labels) - 10} more" if len(labels) > 10 else ""
-    return f"label{'s' if len(labels) > 1 else ''} {first}{more}"
+def named_labels(labels: Iterable[int]) -> str:
+    """Such as `labels 1, 4`, ascending; the first ten of them."""
+    ascending = sorted(labels)
+    first = ", ".join(map(str, ascending[:10]))
+    more = f" and {len(ascending) - 10} more" if len(ascending) > 10 else ""
+    return f"label{'s' if len(ascending) > 1 else ''} {first}{more}"
