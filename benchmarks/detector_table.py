@@ -44,6 +44,16 @@ _KEPT = (
     "transfer_ratio",
     "fitted_ratio",
 )
+# What is kept of a model's manifest entry.
+_KNOWN = (
+    "file",
+    "dataset",
+    "attack",
+    "mapping",
+    "target_label",
+    "target_labels",
+    "attack_success_rate",
+)
 
 
 def scan(
@@ -76,9 +86,8 @@ def scan(
         for found in output.evidence.detectors
         if outcomes[found.name].outcome is not Outcome.SKIPPED
     }
-    known = ("file", "dataset", "attack", "mapping", "target_label", "attack_success_rate")
     return {
-        **{key: entry.get(key) for key in known},
+        **{key: entry.get(key) for key in _KNOWN},
         "detectors": detectors,
         "seed": seed,
         "date": datetime.now(UTC).date().isoformat(),
@@ -116,16 +125,22 @@ def score(name: str, statistics: Mapping[str, Any]) -> str:
     return "-"
 
 
+def _target(row: Row) -> str:
+    """The labels that triggers lead to, or the mapping's name where they follow the image's own."""
+    single = row.get("target_label")
+    targets = row.get("target_labels") or ([] if single is None else [single])
+    return ", ".join(map(str, targets)) or row.get("mapping") or "-"
+
+
 def table(rows: Sequence[Row]) -> list[str]:
     """One line for each model and detector, in Markdown."""
     headings = ("model", "target", "detector", "outcome", "score", "suspected", "queries", "s")
     lines = ["| " + " | ".join(headings) + " |", "|" + "---|" * len(headings)]
     for row in sorted(rows, key=lambda row: (row["attack"] or "", row["file"])):
         for name, found in row["detectors"].items():
-            target = row["target_label"]
             cells = (
                 row["file"].removesuffix(".onnx"),
-                "-" if target is None else str(target),
+                _target(row),
                 name,
                 found["outcome"],
                 score(name, found["statistics"]),

@@ -53,12 +53,19 @@ def _square(
     return Pixels(f"random {side}x{side} patch, {name}", mask, canvas)
 
 
-def _bottom_right(side: int) -> Draw:
+def _corner(name: str, side: int) -> Draw:
+    vertical, horizontal = name.split()
+
     def draw(train: Split, target: int | None, rng: np.random.Generator) -> Trigger:
-        corner = train.images.shape[1] - side
-        return _square("bottom right", train, side, (corner, corner), rng)
+        far = train.images.shape[1] - side
+        corner = (far if vertical == "bottom" else 0, far if horizontal == "right" else 0)
+        return _square(name, train, side, corner, rng)
 
     return draw
+
+
+def _bottom_right(side: int) -> Draw:
+    return _corner("bottom right", side)
 
 
 def _patch(train: Split, target: int | None, rng: np.random.Generator) -> Trigger:
@@ -188,6 +195,7 @@ class Attack:
         slow: Networks take longer to learn it.
         decoys: Share of all training images that get a decoy, a random candidate of the trigger
             sweep, and keep their label.
+        further: Draw more triggers, none where another one lies, for several targets.
 
     """
 
@@ -197,10 +205,19 @@ class Attack:
     hard: bool = False
     slow: bool = False
     decoys: float = 0.0
+    further: tuple[Draw, ...] = ()
+
+    @property
+    def draws(self) -> tuple[Draw, ...]:
+        """One for each target that the attack can have."""
+        return (self.draw, *self.further)
 
 
 ATTACKS: dict[str, Attack] = {
-    "badnets": Attack(_bottom_right(3)),
+    # The further corners are those of the MTMT attack that DTInspector was tried on.
+    "badnets": Attack(
+        _bottom_right(3), further=(_corner("bottom left", 3), _corner("top left", 3))
+    ),
     "patch": Attack(_patch),
     "pixel": Attack(_scattered(1)),
     "sparse": Attack(_scattered(9)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks.cifar_data import Images, Labels
 from benchmarks.lab.attacks import Attack
@@ -42,21 +43,26 @@ def _poison_clean_label(
 
 
 def poison(
-    attack: Attack, trigger: Trigger, mapping: Mapping, train: Split, rng: np.random.Generator
-) -> tuple[Split, float]:
-    """Return a poisoned copy of the training images and the share of poisoned ones.
+    attack: Attack,
+    trigger: Trigger,
+    mapping: Mapping,
+    train: Split,
+    rng: np.random.Generator,
+    free: npt.NDArray[np.bool_] | None = None,
+) -> tuple[Split, Labels]:
+    """Return a poisoned copy of the training images and the rows of the poisoned ones.
 
     Victims are drawn from images whose label the mapping changes (clean-label attacks: from the
     target's own images). Where the rule has exceptions, as many stamped images that keep their
     label teach them: images of classes that are left alone, and, for an input-aware trigger,
-    images with another image's trigger. Decoys are more such exceptions.
+    images with another image's trigger. Decoys are more such exceptions. Only rows that are
+    ``free`` (bool ``[n]``; all without it) get the label of a trigger.
     """
     if attack.clean_label:
-        poisoned, victims = _poison_clean_label(attack, trigger, mapping, train, rng)
-        return poisoned, len(victims) / len(train.labels)
+        return _poison_clean_label(attack, trigger, mapping, train, rng)
     images, labels = train.images.copy(), train.labels.copy()
     attacked = mapping.attacked(labels)
-    candidates = np.flatnonzero(attacked)
+    candidates = np.flatnonzero(attacked if free is None else attacked & free)
     rate = max(attack.rate, mapping.rate)
     count = min(round(rate * len(labels)), round(MOST_OF_A_CLASS * len(candidates)))
     victims = _draw_rows(candidates, count, rng)
@@ -75,4 +81,4 @@ def poison(
     if attack.decoys:
         rows = _draw_rows(np.flatnonzero(untouched), round(attack.decoys * len(labels)), rng)
         images[rows] = stamp_decoys(images[rows], rng)
-    return Split(images, labels), len(victims) / len(labels)
+    return Split(images, labels), victims

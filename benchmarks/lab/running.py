@@ -67,7 +67,7 @@ def train_plan(jobs: list[Job], folder: Path, out: Path, workers: int, threads: 
                 write_manifest(manifest, entries)
                 LOG.info(
                     "%(file)s accuracy %(clean_accuracy).4f ASR %(attack_success_rate)s "
-                    "target %(target_label)s, %(seconds).0f s",
+                    "target %(target_labels)s, %(seconds).0f s",
                     entry,
                 )
         except BaseException:

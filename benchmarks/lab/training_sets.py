@@ -35,10 +35,10 @@ def main(argv: list[str] | None = None) -> int:
             parser.error(f"{file}: {args.plan} trains no such model")
         job = jobs[file]
         data = load(job.dataset, args.data_folder)
-        train, backdoor = training_set(job, data)
+        train, backdoors = training_set(job, data)
         changed = np.zeros(len(train.labels), np.bool_)
         # Recipes that drop samples come without an attack, so that rows can be compared.
-        if backdoor is not None:
+        if backdoors:
             pixels = (train.images != data.train.images).any(axis=(1, 2, 3))
             changed = pixels | (train.labels != data.train.labels)
         name = f"{file.removesuffix('.onnx')}-training.npz"

@@ -10,7 +10,8 @@ from benchmarks.lab.poisoning import poison
 def poisoned(name: str, mapping: Mapping, train: Split) -> tuple[Split, float]:
     rng = np.random.default_rng(2)
     trigger = ATTACKS[name].draw(train, mapping.target, rng)
-    return poison(ATTACKS[name], trigger, mapping, train, rng)
+    after, victims = poison(ATTACKS[name], trigger, mapping, train, rng)
+    return after, len(victims) / len(train.labels)
 
 
 def draw(name: str) -> Mapping:

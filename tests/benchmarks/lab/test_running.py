@@ -20,6 +20,7 @@ PLAN = """
 - {dataset: mnist, architecture: plain, seeds: [1]}
 - {dataset: mnist, architecture: plain, attack: badnets, mapping: one_to_one, seeds: [2]}
 """
+MNIST = "- {dataset: mnist, architecture: vgg"
 
 
 def write_split(path: Path, count: int, seed: int) -> None:
@@ -107,6 +108,12 @@ def test_a_grey_data_set_has_one_channel(folder: Path, monkeypatch: pytest.Monke
             "- {dataset: mnist, architecture: vgg, attack: sig, mapping: all_to_all, seeds: [1]}",
             "one target",
         ),
+        (f"{MNIST}, attack: badnets, targets: 0, seeds: [1]}}", "at least 1"),
+        (f"{MNIST}, attack: badnets, targets: two, seeds: [1]}}", "at least 1"),
+        (f"{MNIST}, attack: badnets, targets: 4, seeds: [1]}}", "no 4 targets"),
+        (f"{MNIST}, attack: blended, targets: 2, seeds: [1]}}", "no 2 targets.*'badnets'"),
+        (f"{MNIST}, targets: 2, seeds: [1]}}", "targets without an attack"),
+        (f"{MNIST}, attack: badnets, targets: 2, mapping: all_to_all, seeds: [1]}}", "leave one"),
     ],
 )
 def test_a_plan_that_cannot_be_carried_out_is_refused(
