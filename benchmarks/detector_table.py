@@ -76,6 +76,7 @@ def scan(
         _keep(output.triggers, path.stem, triggers)
     detectors = {
         found.name: {
+            "access": found.access.value,
             "outcome": outcomes[found.name].outcome.value,
             "reason": outcomes[found.name].reason,
             "suspected": [suspect.label for suspect in found.suspected_labels],
@@ -120,8 +121,10 @@ def score(name: str, statistics: Mapping[str, Any]) -> str:
     if name == "dtinspector" and "transfer_ratio" in statistics:
         ratios = {n: r for n, r in enumerate(statistics["transfer_ratio"]) if r is not None}
         least = min(ratios, key=lambda label: ratios[label])
-        index = statistics["anomaly_index"][least]
-        return f"label {least}: transfer ratio {ratios[least]:.2f}, index {index:.1f}"
+        index, fitted = statistics["anomaly_index"][least], statistics["fitted_ratio"][least]
+        return (
+            f"label {least}: transfer ratio {ratios[least]:.2f} of {fitted:.2f}, index {index:.1f}"
+        )
     return "-"
 
 

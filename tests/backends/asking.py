@@ -50,3 +50,13 @@ def brightest(images: FloatArray) -> LabelArray:
 def brightness(images: FloatArray) -> FloatArray:
     """The probabilities that go with `brightest`."""
     return softmax(images.mean(axis=(2, 3)))
+
+
+def brightness_slopes(images: FloatArray, label: int) -> FloatArray:
+    """The derivatives of the log-odds that go with `brightness`."""
+    scores = images.astype(np.float64).mean(axis=(2, 3))
+    odds = np.exp(scores)
+    odds[:, label] = 0
+    by_channel = -odds / odds.sum(axis=1, keepdims=True) / 16
+    by_channel[:, label] = 1 / 16
+    return np.broadcast_to(by_channel[:, :, None, None], images.shape).astype(np.float32)

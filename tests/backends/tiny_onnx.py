@@ -34,7 +34,11 @@ def save(
         [helper.make_tensor_value_info("answer", *output)],
         [numpy_helper.from_array(_array(value), name) for name, value in (weights or {}).items()],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    model = helper.make_model(
+        graph,
+        opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)],
+        ir_version=9,
+    )
     onnx.save(model, str(path))
     return path
 
@@ -132,6 +136,27 @@ def linear(path: Path, weights: Any) -> Path:
     weights = np.asarray(weights, dtype=np.float32)
     out = (FLOAT, ("batch", weights.shape[1]))
     return save(path, nodes, output=out, weights={"weights": weights})
+
+
+def nearest_mean(path: Path) -> Path:
+    """Scores by an operator that onnxruntime has of its own: the means' distances to corners."""
+    nodes = [
+        node("ReduceMean", ["image"], "means", axes=[2, 3], keepdims=0),
+        node("CDist", ["means", "corners"], "far", domain="com.microsoft", metric="euclidean"),
+        node("Neg", ["far"], "answer"),
+    ]
+    return save(path, nodes, weights={"corners": np.eye(3)})
+
+
+def in_steps(path: Path) -> Path:
+    """Scores that rise with the means in small steps, flat in between."""
+    nodes = [
+        node("ReduceMean", ["image"], "means", axes=[2, 3], keepdims=0),
+        node("Mul", ["means", "fine"], "many"),
+        node("Round", ["many"], "steps"),
+        node("Mul", ["steps", "coarse"], "answer"),
+    ]
+    return save(path, nodes, weights={"fine": 2000.0, "coarse": 0.03})
 
 
 def one_image_baked_in(path: Path) -> Path:

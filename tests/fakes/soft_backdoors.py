@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from tests.fakes.soft_oracles import Scores, SoftOracle
+from tests.fakes.soft_oracles import Scores, SoftOracle, softmax
 from xray_gate.detectors.interface import Subject
-from xray_gate.probing.oracle import FloatArray
+from xray_gate.probing.oracle import Batch, FloatArray, Slopes
 from xray_gate.probing.probe_set import ProbeSet
 
 Patch = tuple[slice, slice]
@@ -37,6 +37,38 @@ class PlantedOracle(SoftOracle):
             white = images[:, :, rows, columns].min(axis=1).mean(axis=(1, 2))
             scores[:, label] += 60 * np.clip(white - 0.6, 0, None)
         return scores
+
+
+class SlopedOracle(PlantedOracle):
+    """The same for grey images, and its exact gradients; `false` turns their sign."""
+
+    def __init__(
+        self,
+        centres: npt.ArrayLike,
+        planted: Mapping[int, Patch] | None = None,
+        sharpness: float = 0.5,
+        *,
+        false: bool = False,
+    ) -> None:
+        super().__init__(centres, planted, sharpness)
+        self.slope_batches: list[int] = []
+        self._sign = -1 if false else 1
+
+    def slopes(self, batch: Batch, label: int) -> Slopes:
+        images = batch.images(0, len(batch))
+        self.slope_batches.append(len(images))
+        scores = self._scores(images)
+        odds = np.exp(scores - scores.max(axis=1, keepdims=True))
+        odds[:, label] = 0
+        by_score = -odds / odds.sum(axis=1, keepdims=True)
+        by_score[:, label] = 1
+        # Of -sharpness * (image - centre)^2, whose images' part is the same for all labels.
+        by_pixel = (2 * self._sharpness * by_score @ self._centres).reshape(images.shape)
+        for planted, (rows, columns) in self._planted.items():
+            patch = images[:, 0, rows, columns]
+            steep = 60 / patch[0].size * (patch.mean(axis=(1, 2)) > 0.6)
+            by_pixel[:, 0, rows, columns] += (steep * by_score[:, planted])[:, None, None]
+        return Slopes(softmax(scores), (self._sign * by_pixel).astype(np.float32))
 
 
 def planted_subject(

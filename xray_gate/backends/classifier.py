@@ -9,14 +9,17 @@ import numpy as np
 import numpy.typing as npt
 
 from xray_gate.backends.fit import check_fit, widens
-from xray_gate.backends.interface import Runner, clipped, speaks_of_memory
+from xray_gate.backends.interface import Differentiable, Runner, clipped, speaks_of_memory
 from xray_gate.backends.outputs import Head, find_head
-from xray_gate.core.errors import ModelAnswerError, ShapeMismatch
-from xray_gate.probing.oracle import Batch, FloatArray, LabelArray
+from xray_gate.core.errors import ModelAnswerError, NoGradients, ShapeMismatch
+from xray_gate.probing.oracle import LABELS_ONLY, Batch, FloatArray, LabelArray, Slopes
 from xray_gate.probing.preprocessing import Layout, Preprocessing
 from xray_gate.scan.ports import OutputKind
 
 Array = npt.NDArray[Any]
+
+# What a model keeps of each layer to go back through it takes more memory than an answer.
+_SLOPES_AT_A_TIME = 64
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class Classifier:
         self._asking = replace(asking, preprocessing=settled)
         check_fit(runner.declared, self._prepare(_ramp(1, asking.input_shape)), self._layout)
         self._fixed_batch, self._head = self._try_out()
+        self._differentiable: Differentiable | None = None
 
     @property
     def classes(self) -> int:
@@ -70,6 +74,33 @@ class Classifier:
         found = np.empty((len(batch), self.classes), dtype=np.float32)
         self._fill(found, batch, self._head.probabilities)
         return found
+
+    def slopes(self, batch: Batch, label: int) -> Slopes:
+        """See `GradientOracle.slopes`; raises `NoGradients` where the model shows none."""
+        if not self.soft:
+            raise NoGradients(LABELS_ONLY)
+        if self._asking.preprocessing.dtype == "uint8":
+            raise NoGradients(
+                "the model takes bytes, and rounding has no gradients; scan it by queries"
+            )
+        if self._differentiable is None:
+            self._differentiable = self._runner.differentiable()
+        found = Slopes(
+            np.empty((len(batch), self.classes), dtype=np.float32),
+            np.empty((len(batch), *self._asking.input_shape), dtype=np.float32),
+        )
+        step = self._fixed_batch or min(self._asking.batch_size, _SLOPES_AT_A_TIME)
+        for start in range(0, len(batch), step):
+            self._fill_slopes(found, start, self._inputs(batch, start, step), label)
+        return found
+
+    def _fill_slopes(self, found: Slopes, start: int, inputs: Array, label: int) -> None:
+        assert self._differentiable is not None
+        rows = slice(start, start + len(inputs))
+        padded = self._padded(inputs)
+        raw, slopes = self._differentiable.slopes(padded, label, self._head.normalised)
+        found.probabilities[rows] = self._head.probabilities(raw, len(padded))[: len(inputs)]
+        found.log_odds[rows] = self._asking.preprocessing.pull_back(slopes[: len(inputs)])
 
     def _fill(self, found: Array, batch: Batch, read: Callable[[Array, int], Array]) -> None:
         """Ask about all of `batch`, and put what `read` makes of each raw output into `found`."""
@@ -105,11 +136,15 @@ class Classifier:
         return inputs.astype(wanted, copy=False) if widens(inputs.dtype, wanted) else inputs
 
     def _ask(self, inputs: Array, read: Callable[[Array, int], Array]) -> Array:
-        rows = len(inputs)
-        if self._fixed_batch is not None and rows < self._fixed_batch:
-            missing = self._fixed_batch - rows
-            inputs = np.concatenate([inputs, np.repeat(inputs[-1:], missing, axis=0)])
-        return read(self._runner.run(inputs), len(inputs))[:rows]
+        padded = self._padded(inputs)
+        return read(self._runner.run(padded), len(padded))[: len(inputs)]
+
+    def _padded(self, inputs: Array) -> Array:
+        """`inputs`, and the last of them again until a fixed batch is full."""
+        missing = (self._fixed_batch or 0) - len(inputs)
+        if missing <= 0:
+            return inputs
+        return np.concatenate([inputs, np.repeat(inputs[-1:], missing, axis=0)])
 
     def _try_out(self) -> tuple[int | None, Head]:
         """Ask about a ramp of grey; find the fixed batch (if any) and how outputs are read."""

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from xray_gate.backends.fit import DeclaredInput
 from xray_gate.core.errors import InputError
+from xray_gate.probing.oracle import FloatArray
 from xray_gate.scan.ports import Device
 
 _OUT_OF_MEMORY = re.compile(
@@ -47,6 +48,23 @@ class Runner(Protocol):
 
     def run(self, batch: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """The raw output for a preprocessed batch; any exception of the model's passes through."""
+        ...
+
+    def differentiable(self) -> "Differentiable":
+        """The same model, to be asked for gradients; raises `NoGradients` where it shows none."""
+        ...
+
+
+class Differentiable(Protocol):
+    """A model that can be asked for gradients by its own input."""
+
+    def slopes(
+        self, inputs: npt.NDArray[Any], label: int, normalised: bool
+    ) -> tuple[npt.NDArray[Any], FloatArray]:
+        """The raw output for `inputs`, and float32 like `inputs`: `Slopes.log_odds` by the input.
+
+        `normalised`: the output is probabilities already. Raises `NoGradients`, and MemoryError.
+        """
         ...
 
 

@@ -20,13 +20,14 @@ from xray_gate.backends.protocol import (
     parse_labels,
     parse_opened,
     parse_probabilities,
+    parse_slopes,
 )
 from xray_gate.backends.questions import messages
 from xray_gate.core.errors import ModelAnswerError, ModelProcessError
-from xray_gate.probing.oracle import Batch, FloatArray, LabelArray, raise_labels_only
+from xray_gate.probing.oracle import Batch, FloatArray, LabelArray, Slopes, raise_labels_only
 from xray_gate.scan.ports import Device, ModelRequest, OpenModel
 
-Part = TypeVar("Part", LabelArray, FloatArray)
+Part = TypeVar("Part", LabelArray, FloatArray, Slopes)
 
 # Of the probabilities that one call returns.
 _MOST_BYTES = 2**30
@@ -144,6 +145,23 @@ class IsolatedModel:
             found[start : start + len(part)] = part
         return found
 
+    def slopes(self, batch: Batch, label: int) -> Slopes:
+        """See `GradientOracle.slopes`; n * (classes + pixels) must not be too large to be held."""
+        slopes = int(np.prod(self._shape))
+        _check_size(len(batch), self.classes, slopes)
+        probabilities = np.empty((len(batch), self.classes), dtype=np.float32)
+        log_odds = np.empty((len(batch), *self._shape), dtype=np.float32)
+
+        each = 4 * (self.classes + slopes)
+
+        def parse(payload: bytes, classes: int) -> Slopes:
+            return parse_slopes(payload, classes, self._shape)
+
+        for start, part in self._answers(batch, "slopes", each, parse, label=label):
+            rows = slice(start, start + len(part.probabilities))
+            probabilities[rows], log_odds[rows] = part.probabilities, part.log_odds
+        return Slopes(probabilities, log_odds)
+
     def _open(self, question: dict[str, object], least_classes: int) -> Opened:
         try:
             return parse_opened(
@@ -153,13 +171,19 @@ class IsolatedModel:
             self._process.refuse(error)
 
     def _answers(
-        self, batch: Batch, answer: Answer, each: int, parse: Callable[[bytes, int], Part]
+        self,
+        batch: Batch,
+        answer: Answer,
+        each: int,
+        parse: Callable[[bytes, int], Part],
+        **details: object,
     ) -> Iterator[tuple[int, Part]]:
         """Where each message's answer begins, and what `parse` makes of it, `each` bytes a row."""
         start = 0
         for message in messages(batch, self._shape, self._batch_size, each):
             try:
-                told = self._process.tell({**message.header, "answer": answer}, *message.arrays)
+                header = {**message.header, "answer": answer, **details}
+                told = self._process.tell(header, *message.arrays)
                 parse_count(told, answer, message.count)
                 part = parse(self._process.take(each * message.count), self.classes)
             except ModelProcessError as error:
@@ -168,13 +192,14 @@ class IsolatedModel:
             start += message.count
 
 
-def _check_size(questions: int, classes: int) -> None:
+def _check_size(questions: int, classes: int, slopes: int = 0) -> None:
     """The process chooses the number of classes; it must not choose how much memory we take."""
-    if 4 * questions * classes > _MOST_BYTES:
+    size = 4 * questions * (classes + slopes)
+    if size > _MOST_BYTES:
         raise ModelAnswerError(
-            f"the probabilities of {classes} classes for {questions} questions take "
-            f"{4 * questions * classes >> 20} MiB, and at most {_MOST_BYTES >> 20} are accepted at "
-            "once; ask fewer questions at a time, and see that the model has so many classes"
+            f"the answers of {classes} classes for {questions} questions take {size >> 20} MiB, "
+            f"and at most {_MOST_BYTES >> 20} are accepted at once; ask fewer questions at a time, "
+            "and see that the model has so many classes"
         )
 
 

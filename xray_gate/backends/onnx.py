@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from xray_gate.backends.differentiation import TorchModule
 from xray_gate.backends.fit import DeclaredInput, Shape
 from xray_gate.backends.interface import ModelSpec, missing_extra, no_cuda, raise_unreadable
 from xray_gate.core.errors import InputError, ModelAnswerError
@@ -26,7 +27,14 @@ _DTYPES = {
 class OnnxRunner:
     """A session with one image input; its first output is what answers."""
 
-    def __init__(self, session: Any, environment: dict[str, str], architecture: str | None) -> None:
+    def __init__(
+        self,
+        session: Any,
+        environment: dict[str, str],
+        architecture: str | None,
+        path: Path,
+    ) -> None:
+        self._path = path
         self.environment = environment
         self.architecture = architecture
         self._session = session
@@ -42,6 +50,12 @@ class OnnxRunner:
                 "tensor; export it with the scores as its first output"
             )
         return output
+
+    def differentiable(self) -> TorchModule:
+        """The file as a module of PyTorch, on the device of the session."""
+        from xray_gate.backends.onnx_as_torch import convert
+
+        return convert(self._path, self._output, self.environment["device"])
 
 
 def open_onnx(spec: ModelSpec) -> OnnxRunner:
@@ -59,7 +73,7 @@ def open_onnx(spec: ModelSpec) -> OnnxRunner:
         "device": "cuda" if provider == _CUDA else "cpu",
         "threads": str(spec.threads),
     }
-    return OnnxRunner(session, environment, architecture)
+    return OnnxRunner(session, environment, architecture, spec.path)
 
 
 def _session(ort: Any, spec: ModelSpec) -> Any:

@@ -11,9 +11,12 @@ little-endian arrays whose sizes follow from the header. Nothing is ever unpickl
                    {"ask": "stamps", "count": m, "images": n, "triggers": k}
                               float32 images, masks (k, height, width) and patterns,
                               int64 questions (m,), see `probing.oracle.Stamps`
-                   each of the three with "answer": "labels" or "probabilities"
+                   each of the three with "answer": "labels" or "probabilities", or with
+                   "answer": "slopes", "label": c
     from it        {"labels": m}                        int64 labels
                    {"probabilities": m}                 float32 (m, classes)
+                   {"slopes": m}                        float32 (m, classes) and (m, *shape), see
+                                                        `probing.oracle.Slopes`
                    {"error": kind, "message": "..."}
 
 The model shares a process with the code that answers, so every answer is read as if an attacker
@@ -30,10 +33,16 @@ from typing import Any, Literal, NoReturn
 
 import numpy as np
 
-from xray_gate.core.errors import InputError, ModelAnswerError, ModelProcessError, ShapeMismatch
-from xray_gate.probing.oracle import FloatArray, LabelArray
+from xray_gate.core.errors import (
+    InputError,
+    ModelAnswerError,
+    ModelProcessError,
+    NoGradients,
+    ShapeMismatch,
+)
+from xray_gate.probing.oracle import FloatArray, LabelArray, Slopes
 
-Answer = Literal["labels", "probabilities"]
+Answer = Literal["labels", "probabilities", "slopes"]
 
 HEADER_LIMIT = 64 * 1024
 # The longest text of the model's making that is quoted in a message.
@@ -137,6 +146,19 @@ def parse_probabilities(payload: bytes, classes: int) -> FloatArray:
     return rows
 
 
+def parse_slopes(payload: bytes, classes: int, shape: tuple[int, int, int]) -> Slopes:
+    """The probabilities and the derivatives in `payload`, all of which are finite."""
+    values = 4 * (classes + int(np.prod(shape)))
+    count = len(payload) // values
+    probabilities = parse_probabilities(payload[: 4 * classes * count], classes)
+    log_odds = np.frombuffer(payload[4 * classes * count :], dtype="<f4").astype(np.float32)
+    if not np.isfinite(log_odds).all():
+        raise NoGradients(
+            "the model's gradients are NaN or infinite; scan it by queries, and check its weights"
+        )
+    return Slopes(probabilities, log_odds.reshape(count, *shape))
+
+
 def raise_reported(header: Mapping[str, Any]) -> None:
     """Raise what an answer of the form {"error": kind, "message": text} stands for."""
     if "error" not in header:
@@ -151,6 +173,8 @@ def raise_reported(header: Mapping[str, Any]) -> None:
         raise ShapeMismatch(text)
     if kind == "answer":
         raise ModelAnswerError(text)
+    if kind == "gradients":
+        raise NoGradients(text)
     if kind == "memory":
         raise OutOfMemory(text)
     if kind == "failed":

@@ -1,12 +1,13 @@
 """Any other MLflow model through its python_function flavour."""
 
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy.typing as npt
 
 from xray_gate.backends.fit import DeclaredInput
 from xray_gate.backends.interface import ModelSpec, no_cuda, raise_unreadable
 from xray_gate.backends.outputs import as_array
+from xray_gate.core.errors import NoGradients
 
 
 class PyfuncRunner:
@@ -23,6 +24,13 @@ class PyfuncRunner:
         """What `predict` returns for `batch`, as one array."""
         question = batch if self._name is None else {self._name: batch}
         return as_array(self._model.predict(question))
+
+    def differentiable(self) -> NoReturn:
+        """Raises `NoGradients`: `predict` may do anything."""
+        raise NoGradients(
+            "a model behind MLflow's python_function shows no gradients; scan it by queries, or "
+            "register it in MLflow's pytorch flavour"
+        )
 
 
 def open_pyfunc(spec: ModelSpec) -> PyfuncRunner:

@@ -9,7 +9,7 @@ from xray_gate.backends.formats import Format
 from xray_gate.backends.interface import ModelSpec, Runner, speaks_of_memory
 from xray_gate.backends.protocol import LENGTH_BYTES, decode_header, encode_header, header_length
 from xray_gate.backends.questions import read_batch
-from xray_gate.core.errors import InputError, ModelAnswerError, ShapeMismatch
+from xray_gate.core.errors import InputError, ModelAnswerError, NoGradients, ShapeMismatch
 from xray_gate.probing.oracle import Batch
 from xray_gate.probing.preprocessing import Preprocessing
 
@@ -41,7 +41,7 @@ class _Server:
             batch = read_batch(header, self._shape, lambda count: _read(self._source, count))
             if self._classifier is None:
                 raise InputError("no model has been opened; open one first")
-            return _answered(self._classifier, batch, header.get("answer"))
+            return _answered(self._classifier, batch, header)
         except Exception as error:
             message = _text(error)[:_MESSAGE_LIMIT]
             return [encode_header({"error": _kind(error), "message": message})]
@@ -68,13 +68,19 @@ class _Server:
         }
 
 
-def _answered(classifier: Classifier, batch: Batch, answer: object) -> list[bytes]:
+def _answered(classifier: Classifier, batch: Batch, header: dict[str, Any]) -> list[bytes]:
+    answer = header.get("answer")
     if answer == "labels":
         labels = classifier.labels(batch).astype("<i8", copy=False)
         return [encode_header({"labels": len(labels)}), labels.tobytes()]
     if answer == "probabilities":
         rows = classifier.probabilities(batch).astype("<f4", copy=False)
         return [encode_header({"probabilities": len(rows)}), rows.tobytes()]
+    if answer == "slopes":
+        found = classifier.slopes(batch, int(header["label"]))
+        arrays = (found.probabilities, found.log_odds)
+        parts = [array.astype("<f4", copy=False).tobytes() for array in arrays]
+        return [encode_header({"slopes": len(batch)}), *parts]
     raise ValueError(f"there is no answer of the kind {answer!r}")
 
 
@@ -105,13 +111,15 @@ def _kind(error: Exception) -> str:
         return "input"
     if isinstance(error, ModelAnswerError):
         return "answer"
+    if isinstance(error, NoGradients):
+        return "gradients"
     if isinstance(error, MemoryError) or speaks_of_memory(str(error)):
         return "memory"
     return "failed"
 
 
 def _text(error: Exception) -> str:
-    if isinstance(error, (InputError, ModelAnswerError)):
+    if isinstance(error, (InputError, ModelAnswerError, NoGradients)):
         return str(error)
     return f"{type(error).__name__}: {error}".removesuffix(": ")
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from xray_gate.backends.differentiation import TorchModule, as_constants
 from xray_gate.backends.fit import DeclaredInput
 from xray_gate.backends.interface import ModelSpec, missing_extra, no_cuda, raise_unreadable
 from xray_gate.backends.outputs import as_array
@@ -37,16 +38,16 @@ class TorchRunner:
         import torch
 
         with torch.inference_mode():
-            result = self._module(torch.from_numpy(batch).to(self._device))
-            if isinstance(result, Mapping) and "logits" in result:
-                result = result["logits"]
-            if isinstance(result, (tuple, list)) and result:
-                result = result[0]
+            result = _main_output(self._module(torch.from_numpy(batch).to(self._device)))
             if isinstance(result, torch.Tensor):
                 # NumPy has no bfloat16, and the argmax of halves is that of their floats.
                 result = result.float() if result.is_floating_point() else result
                 result = result.cpu().numpy()
         return as_array(result)
+
+    def differentiable(self) -> TorchModule:
+        """The module itself."""
+        return TorchModule(as_constants(self._module), self._device, _main_output)
 
 
 def open_torchscript(spec: ModelSpec) -> TorchRunner:
@@ -91,6 +92,12 @@ def open_mlflow_pytorch(spec: ModelSpec) -> TorchRunner:
     runner = _of_module(torch, module, device, declared)
     runner.environment["mlflow"] = str(mlflow.__version__)
     return runner
+
+
+def _main_output(result: Any) -> Any:
+    if isinstance(result, Mapping) and "logits" in result:
+        result = result["logits"]
+    return result[0] if isinstance(result, (tuple, list)) and result else result
 
 
 def _prepare(spec: ModelSpec) -> tuple[Any, Any]:

@@ -7,6 +7,7 @@
     ├── ScanError              the scan could not be carried out: never a pass
     │   ├── ModelProcessError  the process that holds the model died, lied or ran out of time
     │   ├── ModelAnswerError   the model's answers are not those of a classifier
+    │   ├── NoGradients        the model shows no gradients, or none that agree with its answers
     │   └── BudgetExhausted    a detector asked for more queries than it was given
     └── LeaseLost              another runner took over the version
 
@@ -40,6 +41,10 @@ class ModelProcessError(ScanError):
 
 class ModelAnswerError(ScanError):
     """The model answered, but not as a classifier does: NaN, wrong class count, unstable labels."""
+
+
+class NoGradients(ScanError):
+    """Gradients cannot be had of a model, or do not agree with its answers."""
 
 
 class BudgetExhausted(ScanError):

@@ -41,12 +41,16 @@ class Inconclusive(Exception):
 
 @dataclass(frozen=True)
 class Findings:
-    """What a completed scan measured. `statistics` holds JSON values only, all of them finite."""
+    """What a completed scan measured. `statistics` holds JSON values only, all of them finite.
+
+    `access`: what was seen of the model, where that is more than the detector's class says.
+    """
 
     statistics: Mapping[str, Any]
     suspected_labels: tuple[SuspectedLabel, ...] = ()
     planes: tuple[ScannedPlane, ...] = ()
     triggers: tuple[ShownTrigger, ...] = ()
+    access: Access | None = None
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class Subject:
 
     `probe_labels` are the model's own labels for the probes, int64 (n,). `champion` is an admitted
     model of the same task, if there is one to compare with; `training` the data that the model was
-    trained on, if they are known.
+    trained on, if they are known, and `training_missing` why they are not where they were wanted.
     """
 
     oracle: HardLabelOracle
@@ -63,6 +67,7 @@ class Subject:
     probe_labels: LabelArray
     champion: HardLabelOracle | None = None
     training: TrainingData | None = None
+    training_missing: str | None = None
 
     def refuse_one_label(self, consequence: str) -> None:
         """Raise `Inconclusive` where the model gives all probes the same label.
@@ -188,6 +193,7 @@ class Detector(ABC):
         completed = replace(
             draft,
             state=RunState.COMPLETED,
+            access=found.access or draft.access,
             statistics=found.statistics,
             suspected_labels=found.suspected_labels,
         )

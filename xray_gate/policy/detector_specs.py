@@ -179,6 +179,11 @@ class DTInspectorSpec(DetectorSpec):
     """
 
     samples: int = Field(default=50, ge=10, le=2000, description="K")
+    patches_by: Literal["gradients", "queries", "gradients_or_queries"] = Field(
+        default="gradients_or_queries",
+        description="queries: where the model shows no gradients; slower, and less is known of it",
+    )
+    steps: int = Field(default=500, ge=1, le=10_000)
     iterations: int = Field(default=200, ge=1, le=10_000)
     batch: int = Field(default=32, ge=1, le=1024)
     index: float = Field(default=3.5, gt=0, le=100)

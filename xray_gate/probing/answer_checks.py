@@ -8,7 +8,7 @@ process may also tell labels from probabilities, and answer one of the two as an
 import numpy as np
 import numpy.typing as npt
 
-from xray_gate.core.errors import ModelAnswerError
+from xray_gate.core.errors import ModelAnswerError, NoGradients
 from xray_gate.probing.oracle import (
     Batch,
     FloatArray,
@@ -16,7 +16,9 @@ from xray_gate.probing.oracle import (
     Images,
     IndexArray,
     LabelArray,
+    Slopes,
     SoftLabelOracle,
+    as_gradient,
     as_soft,
     is_soft,
 )
@@ -34,6 +36,10 @@ _REPEATED = "repeated within a batch"
 _RELATIVE = 0.05
 _ABSOLUTE = 1e-3
 _SUM = 1e-3
+
+# Of each question for gradients so many are asked again without.
+_COMPARED = 2
+_BY_QUERIES = "scan it by queries, or give it in a format of PyTorch"
 
 
 class CheckedOracle:
@@ -89,6 +95,29 @@ class CheckedOracle:
         found: FloatArray = answers[~hidden]
         _require_close(found[rows[hidden]], answers[hidden], _REPEATED)
         self._check_apart(oracle, batch, found)
+        return found
+
+    def slopes(self, batch: Batch, label: int) -> Slopes:
+        """As the oracle behind it; raises `NoGradients` where a check disagrees.
+
+        The probabilities that come with the slopes must be those that some of the questions get
+        when they are asked without, within the tolerance of `probabilities`.
+        """
+        oracle = as_gradient(self._oracle)
+        found = oracle.slopes(batch, label)
+        if len(batch) == 0:
+            return found
+        _require_probabilities(found.probabilities, len(batch), oracle.classes)
+        if not np.isfinite(found.log_odds).all():
+            raise NoGradients(f"the model's gradients are NaN or infinite; {_BY_QUERIES}")
+        chosen = self._rng.integers(0, len(batch), size=_COMPARED)
+        again = _ask_soft(oracle, batch, chosen)
+        self.check_queries += _COMPARED
+        if (_apart(found.probabilities[chosen], again)).any():
+            raise NoGradients(
+                "the form of the model that gives gradients answers with other probabilities than "
+                f"the model itself; {_BY_QUERIES}"
+            )
         return found
 
     def _check_apart(self, oracle: SoftLabelOracle, batch: Batch, found: FloatArray) -> None:
@@ -158,10 +187,15 @@ def _ask(oracle: HardLabelOracle, batch: Batch, rows: IndexArray) -> LabelArray:
 
 def _ask_soft(oracle: SoftLabelOracle, batch: Batch, rows: IndexArray) -> FloatArray:
     answers = oracle.probabilities(batch.take(rows))
-    if answers.shape != (len(rows), oracle.classes):
+    _require_probabilities(answers, len(rows), oracle.classes)
+    return answers
+
+
+def _require_probabilities(answers: FloatArray, questions: int, classes: int) -> None:
+    if answers.shape != (questions, classes):
         raise ModelAnswerError(
-            f"{len(rows)} questions got probabilities of the shape {answers.shape} from a model of "
-            f"{oracle.classes} classes; check that the model takes batches of any size and gives "
+            f"{questions} questions got probabilities of the shape {answers.shape} from a model of "
+            f"{classes} classes; check that the model takes batches of any size and gives "
             "one row of scores for each image"
         )
     least, most = float(answers.min()), float(answers.max())
@@ -177,7 +211,6 @@ def _ask_soft(oracle: SoftLabelOracle, batch: Batch, rows: IndexArray) -> FloatA
             f"{sums.min():.3g} to {sums.max():.3g}; set `outputs: logits`, or export it so that "
             "each row sums to 1"
         )
-    return answers
 
 
 def _require_equal(first: LabelArray, second: LabelArray, how: str) -> None:
@@ -189,13 +222,19 @@ def _require_equal(first: LabelArray, second: LabelArray, how: str) -> None:
 
 
 def _require_close(first: FloatArray, second: FloatArray, how: str) -> None:
-    apart = np.abs(first - second) > _ABSOLUTE + _RELATIVE * np.maximum(first, second)
-    wrong = int(np.count_nonzero(apart.any(axis=1)))
+    wrong = int(np.count_nonzero(_apart(first, second)))
     if wrong:
         raise ModelAnswerError(
             f"the model gave other probabilities for {wrong} of {len(first)} images {how}. "
             f"{_CAUSES}"
         )
+
+
+def _apart(first: FloatArray, second: FloatArray) -> npt.NDArray[np.bool_]:
+    """Which rows differ by more than rounding."""
+    apart = np.abs(first - second) > _ABSOLUTE + _RELATIVE * np.maximum(first, second)
+    rows: npt.NDArray[np.bool_] = apart.any(axis=1)
+    return rows
 
 
 def _require_largest(probabilities: FloatArray, labels: LabelArray) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xray_gate.core.budget import QueryBudget
-from xray_gate.core.errors import ModelAnswerError
+from xray_gate.core.errors import ModelAnswerError, NoGradients
 
 FloatArray = npt.NDArray[np.float32]
 LabelArray = npt.NDArray[np.int64]
@@ -183,6 +183,32 @@ class SoftLabelOracle(HardLabelOracle, Protocol):
         ...
 
 
+@dataclass(frozen=True, eq=False)
+class Slopes:
+    """How the odds of one label change with the pixels of each image.
+
+    `probabilities` float32 (n, classes) of every label, and `log_odds` float32 (n, channels,
+    height, width): the derivative of log(p / (1 - p)), p being the label's probability, by each
+    pixel in [0, 1]. Log-odds, since p itself is flat where a model is sure.
+    """
+
+    probabilities: FloatArray
+    log_odds: FloatArray
+
+
+@runtime_checkable
+class GradientOracle(SoftLabelOracle, Protocol):
+    """May answer with gradients, too."""
+
+    def slopes(self, batch: Batch, label: int) -> Slopes:
+        """How the odds of `label` change around each question; the price is that of a question.
+
+        Raises `NoGradients` where the model shows none, and `ScanError` when no trustworthy answer
+        can be had.
+        """
+        ...
+
+
 def is_soft(oracle: HardLabelOracle) -> TypeGuard[SoftLabelOracle]:
     """Whether the oracle answers with probabilities."""
     return isinstance(oracle, SoftLabelOracle) and oracle.soft
@@ -192,6 +218,15 @@ def as_soft(oracle: HardLabelOracle) -> SoftLabelOracle:
     """`oracle`, to be asked for probabilities; raises `ModelAnswerError` if it has none."""
     if not is_soft(oracle):
         raise_labels_only()
+    return oracle
+
+
+def as_gradient(oracle: HardLabelOracle) -> GradientOracle:
+    """`oracle`, to be asked for gradients; raises `NoGradients` if it could never give any."""
+    if not is_soft(oracle):
+        raise NoGradients(LABELS_ONLY)
+    if not isinstance(oracle, GradientOracle):
+        raise NoGradients("the model cannot be asked for gradients; scan it by queries")
     return oracle
 
 
@@ -230,3 +265,12 @@ class BudgetedOracle:
         oracle = as_soft(self._oracle)
         self._budget.spend(len(batch))
         return oracle.probabilities(batch)
+
+    def slopes(self, batch: Batch, label: int) -> Slopes:
+        """As the oracle behind it, at the price of labels; raises `BudgetExhausted` before asking.
+
+        Where there are no gradients, nothing is spent.
+        """
+        oracle = as_gradient(self._oracle)
+        self._budget.spend(len(batch))
+        return oracle.slopes(batch, label)

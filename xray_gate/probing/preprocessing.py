@@ -46,6 +46,16 @@ class Preprocessing:
         dtype = "float32" if self.dtype == "auto" else self.dtype
         return np.ascontiguousarray(batch, dtype=dtype)
 
+    def pull_back(self, slopes: npt.NDArray[Any]) -> FloatArray:
+        """Derivatives by the model's input, in its layout, as derivatives by the pixels.
+
+        The transpose of what `apply` does, which for floats is linear; bytes have no derivatives.
+        """
+        by_pixel = slopes.transpose(0, 3, 1, 2) if self.layout == "nhwc" else slopes
+        if self.std is not None:
+            by_pixel = by_pixel / _per_channel(self.std)
+        return np.ascontiguousarray(by_pixel * np.float32(self.scale), dtype=np.float32)
+
     def settled(
         self, shape: tuple[int | None, ...] | None, dtype: str | None, channels: int
     ) -> "Preprocessing":

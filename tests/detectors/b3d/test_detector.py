@@ -116,13 +116,10 @@ def test_the_budget_follows_from_the_parameters_and_the_classes() -> None:
     assert run.evidence.queries <= run.evidence.parameters["query_budget"]
 
 
-@pytest.mark.parametrize("classes", [2, 3])
-def test_with_few_classes_nothing_can_stand_out(classes: int) -> None:
-    run = B3D.from_json(QUICK).run(planted_subject(classes=classes), np.random.default_rng(0))
+def test_with_three_classes_nothing_can_stand_out() -> None:
+    run = B3D.from_json(QUICK).run(planted_subject(classes=3), np.random.default_rng(0))
     assert run.evidence.state is RunState.INCONCLUSIVE
-    assert f"the model knows {classes} labels, and among fewer than 4 masks" in str(
-        run.evidence.reason
-    )
+    assert "the model knows 3 labels, and among fewer than 4 masks" in str(run.evidence.reason)
 
 
 def test_too_few_correct_probes_are_inconclusive() -> None:

@@ -13,7 +13,8 @@ from xray_gate.probing.oracle import FloatArray, Images, LabelArray
 from xray_gate.probing.probe_set import ProbeSet
 from xray_gate.probing.training_data import TrainingData, open_training_data
 
-QUICK = {"samples": 40, "iterations": 150, "batch": 20}
+QUICK = {"samples": 40, "iterations": 150, "batch": 20, "patches_by": "queries"}
+BY_GRADIENTS = {"samples": 40, "steps": 200, "patches_by": "gradients"}
 SEEDS = range(6)
 TARGET = 3
 SIDE = 8
@@ -25,7 +26,13 @@ def saved(folder: Path, images: FloatArray, labels: LabelArray) -> TrainingData:
     return open_training_data(path)
 
 
-def trained(folder: Path, seed: int, poisoned: int = 40, count: int = 400) -> Subject:
+def trained(
+    folder: Path,
+    seed: int,
+    poisoned: int = 40,
+    count: int = 400,
+    kind: type[PlantedOracle] = PlantedOracle,
+) -> Subject:
     """A model, its probes and training data; `poisoned` of these carry a patch that leads to 3."""
     rng = np.random.default_rng(seed)
     centres = rng.random((5, 1, SIDE, SIDE))
@@ -38,7 +45,7 @@ def trained(folder: Path, seed: int, poisoned: int = 40, count: int = 400) -> Su
     noise = 0.1 * rng.standard_normal((count, 1, SIDE, SIDE))
     images = np.clip((1 - mixed) * centres[labels] + mixed * other + noise, 0, 1)
     probes = ProbeSet(np.asarray(images[:50], np.float32), labels[:50])
-    oracle = PlantedOracle(centres, {TARGET: CORNER} if poisoned else {})
+    oracle = kind(centres, {TARGET: CORNER} if poisoned else {})
     rows = rng.choice(np.flatnonzero(labels != TARGET), poisoned, replace=False)
     images, labels = images.copy(), labels.copy()
     images[rows, :, *CORNER] = 1.0
@@ -47,7 +54,7 @@ def trained(folder: Path, seed: int, poisoned: int = 40, count: int = 400) -> Su
     return Subject(oracle, probes, oracle.labels(probes.as_batch()), training=training)
 
 
-def scan(subject: Subject, seed: int = 0, **parameters: int) -> DetectorRun:
+def scan(subject: Subject, seed: int = 0, **parameters: int | str) -> DetectorRun:
     return DTInspector.from_json({**QUICK, **parameters}).run(subject, np.random.default_rng(seed))
 
 

@@ -15,23 +15,25 @@ reproducible = settings(derandomize=True, deadline=None, max_examples=100)
 
 @reproducible
 @given(
-    st.lists(st.sampled_from([0.25, 0.5, 0.75, 1.0]), min_size=1, max_size=60), st.integers(1, 9)
+    st.lists(st.sampled_from([0.0, 1e-30, 0.25, 0.5]), min_size=1, max_size=60), st.integers(1, 9)
 )
-def test_the_most_and_the_least_confident_are_taken(confidence: list[float], count: int) -> None:
-    found = Predictions(np.zeros(len(confidence), np.int64), np.array(confidence, np.float32), 1.0)
+def test_the_most_and_the_least_confident_are_taken(doubt: list[float], count: int) -> None:
+    labels = np.zeros(len(doubt), np.int64)
+    found = Predictions(labels, np.array(doubt, np.float32), 1.0, classes=1)
     high, low = found.extremes(0, count)
-    assert len(high) == len(low) == min(count, len(confidence) // 2)
+    assert len(high) == len(low) == min(count, len(doubt) // 2)
     assert not set(high) & set(low)
     if len(high):
-        rest = set(range(len(confidence))) - set(high)
-        assert min(found.confidence[high]) >= max(found.confidence[list(rest)])
-        rest = set(range(len(confidence))) - set(low)
-        assert max(found.confidence[low]) <= min(found.confidence[list(rest)])
+        rest = set(range(len(doubt))) - set(high)
+        assert max(found.doubt[high]) <= min(found.doubt[list(rest)])
+        rest = set(range(len(doubt))) - set(low)
+        assert min(found.doubt[low]) >= max(found.doubt[list(rest)])
 
 
 def test_only_samples_of_the_label_are_taken_in_order_of_their_rows() -> None:
     labels = np.array([1, 0, 1, 0, 1, 1])
-    found = Predictions(labels, np.array([0.9, 0.99, 0.5, 0.4, 0.6, 0.95], np.float32), 1.0)
+    doubt = np.array([0.1, 0.01, 0.5, 0.6, 0.4, 0.05], np.float32)
+    found = Predictions(labels, doubt, 1.0, classes=2)
     high, low = found.extremes(1, 2)
     assert high.tolist() == [0, 5]
     assert low.tolist() == [2, 4]
@@ -51,7 +53,19 @@ def test_every_sample_is_asked_about_once(tmp_path: Path, count: int) -> None:
     oracle.batches.clear()
     found = predict_all(oracle, open_training_data(tmp_path / "t.npz"), told.append)
     np.testing.assert_array_equal(found.labels, labels)
-    np.testing.assert_allclose(found.confidence, oracle.probabilities(Images(images)).max(axis=1))
+    surest = oracle.probabilities(Images(images)).max(axis=1)
+    np.testing.assert_allclose(found.doubt, 1 - surest, atol=1e-6)
     assert found.accuracy == pytest.approx(1 - 1 / count)
     assert told[-1] == count
     assert sum(oracle.soft_batches) == 2 * count
+
+
+def test_samples_whose_confidence_rounds_to_one_are_told_apart(tmp_path: Path) -> None:
+    centres = np.array([[[[0.0]]], [[[1.0]]]])
+    images = np.array([0.0, 0.1, 0.05, 1.0], np.float32).reshape(4, 1, 1, 1)
+    np.savez(tmp_path / "t.npz", images=images, labels=np.array([0, 0, 0, 1]))
+    oracle = SoftOracle(centres, sharpness=60.0)
+    found = predict_all(oracle, open_training_data(tmp_path / "t.npz"), lambda done: None)
+    assert (oracle.probabilities(Images(images[:3])).max(axis=1) == 1).all()
+    high, low = found.extremes(0, 1)
+    assert (high.tolist(), low.tolist()) == ([0], [1])

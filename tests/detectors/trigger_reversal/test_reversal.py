@@ -7,11 +7,11 @@ from xray_gate.detectors.trigger_reversal import reversal as module
 from xray_gate.detectors.trigger_reversal.reversal import (
     AwayFromLabel,
     Reversal,
-    ReversedTrigger,
     TowardsLabel,
     reverse_together,
 )
 from xray_gate.detectors.trigger_reversal.settings import ReversalSettings
+from xray_gate.detectors.trigger_reversal.shrinking import ReversedTrigger
 from xray_gate.probing.oracle import FloatArray, as_soft
 
 QUICK = ReversalSettings(iterations=150, batch=12, samples=20, learning_rate=0.1)

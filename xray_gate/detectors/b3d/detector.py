@@ -19,10 +19,10 @@ from xray_gate.detectors.interface import Detector, Findings, Inconclusive, Prog
 from xray_gate.detectors.trigger_reversal.outliers import anomaly_indices, too_small
 from xray_gate.detectors.trigger_reversal.reversal import (
     Reversal,
-    ReversedTrigger,
     TowardsLabel,
     reverse_together,
 )
+from xray_gate.detectors.trigger_reversal.shrinking import ReversedTrigger
 from xray_gate.probing.oracle import FloatArray, LabelArray, SoftLabelOracle, as_soft
 from xray_gate.probing.shown_trigger import ShownTrigger
 

@@ -5,8 +5,8 @@ Transfer" (section 3). The samples that a model is surest of carry the trigger w
 infected; the easiest patch then breaks the trigger, and does nothing to samples without one. For a
 clean label it is a universal perturbation, which works on all.
 
-The paper learns patches by gradients. This is the project's variant: by queries, with B3D's
-estimator, and marked as such by its access.
+The paper learns patches by gradients. Where a model shows none, the project's variant learns them
+by queries, with B3D's estimator; the access in the evidence tells them apart.
 """
 
 from collections.abc import Mapping
@@ -17,6 +17,7 @@ import numpy as np
 
 from xray_gate.core.access import Access
 from xray_gate.core.evidence import SuspectedLabel
+from xray_gate.detectors.dtinspector.learning import Learner, find_learner, queries_for
 from xray_gate.detectors.dtinspector.parameters import DTInspectorParameters
 from xray_gate.detectors.dtinspector.selection import Predictions, predict_all
 from xray_gate.detectors.interface import (
@@ -28,15 +29,9 @@ from xray_gate.detectors.interface import (
     Subject,
 )
 from xray_gate.detectors.trigger_reversal.outliers import anomaly_indices
-from xray_gate.detectors.trigger_reversal.reversal import (
-    AwayFromLabel,
-    Reversal,
-    ReversedTrigger,
-    reverse_together,
-)
-from xray_gate.probing.oracle import FloatArray, LabelArray, SoftLabelOracle, as_soft
+from xray_gate.detectors.trigger_reversal.shrinking import ReversedTrigger
+from xray_gate.probing.oracle import FloatArray, LabelArray, as_soft
 from xray_gate.probing.shown_trigger import ShownTrigger
-from xray_gate.probing.training_data import TrainingData
 
 # Fewer ratios have no outliers, and ratios of fewer samples are too coarse.
 _FEWEST_LABELS = 4
@@ -80,7 +75,8 @@ class DTInspector(Detector):
     .95), and `anomaly_index`, by how many scaled median absolute deviations the transfer ratio lies
     under the median (`anomaly_indices`, with a least deviation); None for a label in
     `labels_not_tested`, which has too few samples (their numbers are in `samples`). `mask_l1`: the
-    patches' sizes in pixels. `training_accuracy` in [0, 1] and `training_samples`.
+    patches' sizes in pixels. `no_gradients`: why patches were learned by queries where gradients
+    were to be tried first, else None. `training_accuracy` in [0, 1] and `training_samples`.
 
     A label is suspected with an index above 3.5, unless all ratios are above .9 (as in the paper),
     and if its patch was learned at all: a fitted ratio of .75 or more.
@@ -103,55 +99,39 @@ class DTInspector(Detector):
 
     def queries_needed(self, classes: int, training: int) -> int:
         """See `Detector.queries_needed`."""
-        each = self._parameters.settings.queries + 2 * self._parameters.samples
-        return training + each * classes
+        asked_for_patches = queries_for(self._parameters, classes)
+        return training + asked_for_patches + 2 * self._parameters.samples * classes
 
     def _scan(self, subject: Subject, rng: np.random.Generator, progress: Progress) -> Findings:
         training = subject.training
         if training is None:
-            raise NotApplicable(
-                "needs the model's own training data, and none was given; name it with "
-                "--training-data, or switch dtinspector off"
+            why = subject.training_missing or (
+                "none were given; name them with --training-data or in the policy's "
+                "`training_data`, or switch dtinspector off"
             )
+            raise NotApplicable(f"needs the model's own training data: {why}")
         subject.refuse_one_label("no patch could change anything there")
         oracle = as_soft(subject.oracle)
-        total = len(training) + self._parameters.iterations * oracle.classes
+        total = 2 * len(training)
         predictions = predict_all(oracle, training, lambda done: progress(done, total))
         _require_own_data(predictions, subject)
+        learner = find_learner(oracle, self._parameters, training, predictions)
         learned: dict[int, _Learned] = {}
         for label, stream in enumerate(rng.spawn(oracle.classes)):
-            found = self._learn(oracle, training, predictions, label, stream)
-            if found is not None:
-                learned[label] = found
-            progress(len(training) + self._parameters.iterations * (label + 1), total)
+            rows = predictions.extremes(label, self._parameters.samples)
+            if len(rows[0]) >= _FEWEST_SAMPLES:
+                high, low = (training.take(each) for each in rows)
+                patch = learner.learn(label, high, stream)
+                after = [oracle.labels(patch.stamped(images)) for images in (high, low)]
+                learned[label] = _Learned(label, patch, low, *after)
+            progress(len(training) + (label + 1) * len(training) // oracle.classes, total)
         if len(learned) < _FEWEST_LABELS:
             raise Inconclusive(
                 f"only {len(learned)} of {oracle.classes} labels have {2 * _FEWEST_SAMPLES} "
                 f"training samples that are predicted so, and {_FEWEST_LABELS} are needed to "
                 "compare; give the whole training set"
             )
-        return _findings(learned, predictions, oracle.classes)
-
-    def _learn(
-        self,
-        oracle: SoftLabelOracle,
-        training: TrainingData,
-        predictions: Predictions,
-        label: int,
-        rng: np.random.Generator,
-    ) -> _Learned | None:
-        high_rows, low_rows = predictions.extremes(label, self._parameters.samples)
-        if len(high_rows) < _FEWEST_SAMPLES:
-            return None
-        high, low = training.take(high_rows), training.take(low_rows)
-        settings = self._parameters.settings
-        search_rng, batch_rng = rng.spawn(2)
-        reversal = Reversal(training.shape, AwayFromLabel(label), settings, search_rng)
-        before = np.full(len(high), label)
-        reverse_together(oracle, high, before, [reversal], settings, batch_rng, lambda: None)
-        patch = reversal.found()
-        after = [oracle.labels(patch.stamped(images)) for images in (high, low)]
-        return _Learned(label, patch, low, *after)
+        return _findings(learned, predictions, learner)
 
 
 def _require_own_data(predictions: Predictions, subject: Subject) -> None:
@@ -164,13 +144,15 @@ def _require_own_data(predictions: Predictions, subject: Subject) -> None:
         )
 
 
-def _findings(learned: Mapping[int, _Learned], predictions: Predictions, classes: int) -> Findings:
+def _findings(
+    learned: Mapping[int, _Learned], predictions: Predictions, learner: Learner
+) -> Findings:
     ratios = [found.transfer_ratio for found in learned.values()]
     # Where nine ratios are 1 and one is .95 the deviation is 0. It counts as no less than the
     # standard error that a share of so many samples has at most.
     least = min(0.5 / len(found.low_after) ** 0.5 for found in learned.values())
     indices = dict(zip(learned, anomaly_indices(ratios, least).tolist(), strict=True))
-    labels = range(classes)
+    labels = range(predictions.classes)
 
     def of(values: Mapping[int, float]) -> list[float | None]:
         return [values.get(label) for label in labels]
@@ -180,10 +162,11 @@ def _findings(learned: Mapping[int, _Learned], predictions: Predictions, classes
         "fitted_ratio": of({label: found.fitted_ratio for label, found in learned.items()}),
         "anomaly_index": of(indices),
         "mask_l1": of({label: found.patch.size for label, found in learned.items()}),
-        "samples": np.bincount(predictions.labels, minlength=classes).tolist(),
+        "samples": np.bincount(predictions.labels, minlength=predictions.classes).tolist(),
         "labels_not_tested": [label for label in labels if label not in learned],
         "training_accuracy": predictions.accuracy,
         "training_samples": len(predictions.labels),
+        "no_gradients": learner.note,
     }
     suspected = [
         label
@@ -198,6 +181,7 @@ def _findings(learned: Mapping[int, _Learned], predictions: Predictions, classes
         statistics,
         tuple(SuspectedLabel(label, 1 - learned[label].transfer_ratio) for label in suspected),
         triggers=tuple(_exhibit(learned[label]) for label in suspected[:3] or [lowest]),
+        access=learner.access,
     )
 
 

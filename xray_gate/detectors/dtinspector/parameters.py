@@ -2,24 +2,35 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Self
+from typing import Any, Literal, Self, get_args
 
 from xray_gate.core.errors import InputError
 from xray_gate.detectors.json_parameters import require_known
 from xray_gate.detectors.trigger_reversal.settings import ReversalSettings
 
-_BOUNDS = {"samples": (10, 2000), "iterations": (1, 10_000), "batch": (1, 1024)}
+_BOUNDS = {
+    "samples": (10, 2000),
+    "steps": (1, 10_000),
+    "iterations": (1, 10_000),
+    "batch": (1, 1024),
+}
+
+PatchesBy = Literal["gradients", "queries", "gradients_or_queries"]
 
 
 @dataclass(frozen=True)
 class DTInspectorParameters:
     """`samples` (K, the paper's 50) confident and as many unconfident ones are taken of each label.
 
-    The paper learns patches by gradients; here they are learned by queries, for at most
-    `iterations`, on mini-batches of `batch`. Raises `InputError` for values out of range.
+    `patches_by`: patches are learned by `gradients`, as in the paper, in at most `steps` on all
+    confident samples; or by `queries`, our variant, in at most `iterations` on mini-batches of
+    `batch`; or in the second way only where the model shows no gradients. Raises `InputError` for
+    values out of range.
     """
 
     samples: int = 50
+    patches_by: PatchesBy = "gradients_or_queries"
+    steps: int = 500
     iterations: int = 200
     batch: int = 32
 
@@ -28,10 +39,22 @@ class DTInspectorParameters:
             value = getattr(self, name)
             if type(value) is not int or not least <= value <= most:
                 raise InputError(f"dtinspector: {name} is {value!r}; set it to {least} to {most}")
+        if self.patches_by not in get_args(PatchesBy):
+            raise InputError(
+                f"dtinspector: patches_by is {self.patches_by!r}; set it to one of "
+                f"{', '.join(get_args(PatchesBy))}"
+            )
 
     @property
-    def settings(self) -> ReversalSettings:
-        """For the optimiser: lambda from 1e-4, and 95 % of the confident samples changed."""
+    def descent(self) -> ReversalSettings:
+        """By gradients: as `search`, with the learning rate of Neural Cleanse."""
+        return ReversalSettings(
+            iterations=self.steps, success=0.95, size_weight=1e-4, learning_rate=0.1
+        )
+
+    @property
+    def search(self) -> ReversalSettings:
+        """By queries: lambda from 1e-4, and 95 % of the confident samples changed."""
         return ReversalSettings(
             iterations=self.iterations, batch=self.batch, success=0.95, size_weight=1e-4
         )

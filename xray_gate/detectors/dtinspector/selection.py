@@ -15,13 +15,15 @@ _ROWS_AT_A_TIME = 1024
 class Predictions:
     """What the model says of every training sample.
 
-    `labels` int64 (n,), `confidence` float32 (n,) in [0, 1], the probability of that label, and
-    `accuracy` in [0, 1], how often the label is the one stored with the sample.
+    `labels` int64 (n,) in [0, classes), `doubt` float32 (n,) in [0, 1], the probability of all
+    other labels together, and `accuracy` in [0, 1], how often the label is the one stored with the
+    sample. Doubt and not confidence, which is 1 for thousands of samples once it is rounded.
     """
 
     labels: LabelArray
-    confidence: FloatArray
+    doubt: FloatArray
     accuracy: float
+    classes: int
 
     def extremes(self, label: int, count: int) -> tuple[IndexArray, IndexArray]:
         """Rows of the most and of the least confident samples predicted as `label`.
@@ -30,7 +32,7 @@ class Predictions:
         """
         rows = np.flatnonzero(self.labels == label)
         # Of equals the first stored, so that the same data give the same samples.
-        ranked = rows[np.argsort(-self.confidence[rows], kind="stable")]
+        ranked = rows[np.argsort(self.doubt[rows], kind="stable")]
         each = min(count, len(ranked) // 2)
         return np.sort(ranked[:each]), np.sort(ranked[len(ranked) - each :])
 
@@ -40,12 +42,15 @@ def predict_all(
 ) -> Predictions:
     """Ask about every training sample once; `told` hears how many are done."""
     labels = np.empty(len(training), np.int64)
-    confidence = np.empty(len(training), np.float32)
+    doubt = np.empty(len(training), np.float32)
     right = 0
     for batch in training.batches(_ROWS_AT_A_TIME):
         answers = oracle.probabilities(Images(batch.images))
-        labels[batch.rows] = answers.argmax(axis=1)
-        confidence[batch.rows] = answers.max(axis=1)
+        likeliest = answers.argmax(axis=1, keepdims=True)
+        labels[batch.rows] = likeliest[:, 0]
+        others = answers.copy()
+        np.put_along_axis(others, likeliest, 0, axis=1)
+        doubt[batch.rows] = others.sum(axis=1)
         right += int((labels[batch.rows] == batch.labels).sum())
         told(int(batch.rows[-1]) + 1)
-    return Predictions(labels, confidence, right / len(training))
+    return Predictions(labels, doubt, right / len(training), oracle.classes)

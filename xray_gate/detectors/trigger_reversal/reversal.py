@@ -6,7 +6,6 @@ lambda rises while the success rate holds and falls while it does not, so that t
 what is needed.
 """
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -19,7 +18,8 @@ from xray_gate.detectors.trigger_reversal.search_distribution import (
     SearchDistribution,
     unsquashed,
 )
-from xray_gate.detectors.trigger_reversal.settings import ReversalSettings, SizeWeight
+from xray_gate.detectors.trigger_reversal.settings import ReversalSettings
+from xray_gate.detectors.trigger_reversal.shrinking import ReversedTrigger, Shrinking
 from xray_gate.probing.oracle import FloatArray, LabelArray, SoftLabelOracle, Stamps
 
 # Of as many mini-batches in a row the success has to hold: one alone may have been an easy one.
@@ -44,32 +44,6 @@ class Goal(Protocol):
         ...
 
 
-@dataclass(frozen=True, eq=False)
-class ReversedTrigger:
-    """The smallest trigger that reached its goal, or the last one if none did.
-
-    `mask` float32 (height, width) and `pattern` (channels, height, width), both in [0, 1];
-    `success` is its rate on the last mini-batches before it was kept, and `reached` whether that
-    was enough. `why` says why the search ended.
-    """
-
-    mask: FloatArray
-    pattern: FloatArray
-    success: float
-    reached: bool
-    iterations: int
-    why: str
-
-    @property
-    def size(self) -> float:
-        """The L1 norm of the mask, in pixels."""
-        return float(self.mask.sum())
-
-    def stamped(self, images: FloatArray) -> Stamps:
-        """The question what the model says of `images` under this trigger."""
-        return Stamps(images, self.mask[None], self.pattern[None])
-
-
 class Reversal:
     """The search for one goal, an iteration at a time; `reverse_together` asks the model.
 
@@ -88,18 +62,18 @@ class Reversal:
         self.distribution = SearchDistribution(
             unsquashed(chance), 0.1 * rng.standard_normal(shape), settings.sigma
         )
-        self._weight = SizeWeight(settings)
         self._adam = Adam(settings.learning_rate), Adam(settings.learning_rate)
-        self._best: tuple[SearchDistribution, float] | None = None
-        self._recent: deque[float] = deque(maxlen=_LOOKED_AT)
-        self._since_better = 0
-        self.iterations = 0
-        self.why: str | None = None
+        self._account = Shrinking(settings, _LOOKED_AT)
 
     @property
     def done(self) -> bool:
         """Whether there is nothing more to ask."""
-        return self.why is not None
+        return self._account.why is not None
+
+    @property
+    def iterations(self) -> int:
+        """How many were made."""
+        return self._account.iterations
 
     def candidates(self) -> tuple[FloatArray, FloatArray]:
         """What to ask about next: sampled masks, sampled patterns, and the trigger as it is.
@@ -120,56 +94,22 @@ class Reversal:
         `before` int64 (images,) are the model's labels without a trigger.
         """
         samples = self._settings.samples
-        self._remember(self._goal.success(answers[-1], before))
         now = self.distribution
         mask_gradient = now.mask_gradient(self._masks, self._losses(answers[:samples]))
-        mask_gradient = mask_gradient + self._weight.value * now.size_gradient()
         pattern_losses = self._losses(answers[samples:-1])
         pattern_gradient = now.pattern_gradient(self._patterns, pattern_losses)
+        self._account.tell(self._goal.success(answers[-1], before), now)
+        mask_gradient = mask_gradient + self._account.size_weight * now.size_gradient()
         mask, pattern = self._adam
         self.distribution = SearchDistribution(
             mask.step(now.theta_mask, mask_gradient),
             pattern.step(now.theta_pattern, pattern_gradient),
             now.sigma,
         )
-        self.iterations += 1
-        self._see_whether_done()
 
     def found(self) -> ReversedTrigger:
         """The best trigger so far."""
-        distribution, success = self._best or (self.distribution, self._rate())
-        return ReversedTrigger(
-            mask=distribution.mask,
-            pattern=distribution.pattern,
-            success=success,
-            reached=self._best is not None,
-            iterations=self.iterations,
-            why=self.why or "still searching",
-        )
-
-    def _remember(self, success: float) -> None:
-        self._weight.tell(success)
-        self._recent.append(success)
-        self._since_better += 1
-        rate = self._rate()
-        if len(self._recent) < _LOOKED_AT or rate < self._settings.success:
-            return
-        size = _size(self.distribution)
-        best = np.inf if self._best is None else _size(self._best[0])
-        if size < best:
-            self._best = self.distribution, rate
-        if size < 0.99 * best:
-            self._since_better = 0
-
-    def _rate(self) -> float:
-        return float(np.mean(self._recent)) if self._recent else 0.0
-
-    def _see_whether_done(self) -> None:
-        settled = self._best is not None and self._weight.turned
-        if settled and self._since_better >= self._settings.settled:
-            self.why = f"the mask has not shrunk for {self._settings.settled} iterations"
-        elif self.iterations >= self._settings.iterations:
-            self.why = f"all {self.iterations} iterations were made"
+        return self._account.found(self.distribution)
 
     def _losses(self, answers: FloatArray) -> Losses:
         """The mean loss under each candidate, float64 (k,)."""
@@ -177,10 +117,6 @@ class Reversal:
         losses = self._goal.losses(answers.reshape(count * images, classes))
         means: Losses = losses.reshape(count, images).mean(axis=1)
         return means
-
-
-def _size(distribution: SearchDistribution) -> float:
-    return float(distribution.mask.sum())
 
 
 @dataclass(frozen=True)

@@ -91,8 +91,17 @@ class SearchDistribution:
 
     def size_gradient(self) -> Parameters:
         """Of the expected L1 norm of the mask: exact, so no sample is spent on it."""
-        slope: Parameters = 0.5 * (1 - np.tanh(self.theta_mask) ** 2)
-        return slope
+        return _slope(self.theta_mask)
+
+    def slopes(self) -> tuple[Parameters, Parameters]:
+        """The derivatives of `mask` by `theta_mask` and of `pattern` by `theta_pattern`."""
+        return _slope(self.theta_mask), _slope(self.theta_pattern)
+
+
+def _slope(values: Parameters) -> Parameters:
+    """The derivative of `squashed`."""
+    slope: Parameters = 0.5 * (1 - np.tanh(values) ** 2)
+    return slope
 
 
 def _relative(losses: Losses) -> Losses:
