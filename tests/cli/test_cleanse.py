@@ -171,6 +171,18 @@ def test_a_label_that_nobody_accuses_can_be_chosen(
     assert ended.err.startswith("note: dtinspector does not accuse label 1; the patch for a clean")
 
 
+def test_where_the_policy_alone_accuses_the_label_has_to_be_chosen(
+    run_cleanse: Cleanse, cleanse_place: CleansePlace
+) -> None:
+    """A policy with a lower bound than the detector's fails a model that this marks no label of."""
+    report = inspected(cleanse_place.model, (), Outcome.FAILED)
+    strict = scanned(cleanse_place.folder / "strict", [shown_patch()], report)
+    said = cleanse_refused(run_cleanse(report=strict), cleanse_place)
+    assert "dtinspector accuses no label by name there, and the patches are for label 3; if" in said
+    ended = run_cleanse("--label", "3", report=strict)
+    assert (ended.code, ended.err) == (0, "")
+
+
 def test_an_empty_list_says_so(run_cleanse: Cleanse, cleanse_place: CleansePlace) -> None:
     nothing = np.zeros((SIDE, SIDE), np.float32)
     harmless = scanned(

@@ -1,6 +1,5 @@
 """What `xray-gate cleanse` refuses: it says why, and leaves no table behind."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -142,15 +141,6 @@ def test_a_broken_patch_is_refused(run_cleanse: Cleanse, cleanse_place: CleanseP
     path.write_bytes(path.read_bytes()[:100])
     said = cleanse_refused(run_cleanse(), cleanse_place)
     assert f"{path}: cannot be read as .npz" in said
-
-
-def test_two_patches_for_a_label_are_refused(
-    run_cleanse: Cleanse, cleanse_place: CleansePlace
-) -> None:
-    path = cleanse_place.report / PATCH
-    shutil.copy(path, path.with_name("copy.npz"))
-    said = cleanse_refused(run_cleanse(), cleanse_place)
-    assert f"{path.parent}: holds more than one patch for label 3; take away the files" in said
 
 
 @pytest.mark.parametrize("keep", [0, 200, -200])

@@ -1,5 +1,7 @@
 """Where errors end: each kind has its exit code, and none of them looks like a pass."""
 
+import signal
+
 import click
 import pytest
 
@@ -62,6 +64,29 @@ def test_a_bug_ends_with_4_and_shows_where(
     assert (ended.code, ended.out) == (4, "")
     assert "Traceback" in ended.err
     assert ended.err.endswith("this is a bug of xray-gate; please report it with the above\n")
+
+
+def test_a_command_that_is_told_to_end_leaves_signals_as_they_were(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @click.command()
+    def end() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.raise_signal(signal.SIGTERM)
+
+    def mine(*_: object) -> None:
+        raise AssertionError("a signal arrived")
+
+    monkeypatch.setitem(cli.commands, "status", end)
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.signal(number, mine) for number in numbers]
+    try:
+        ended = command("status")
+        assert (ended.code, ended.out, ended.err) == (143, "", "terminated\n")
+        assert [signal.getsignal(number) for number in numbers] == [mine, mine]
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 def test_the_exit_codes_are_those_of_the_contract() -> None:

@@ -11,11 +11,11 @@ import numpy as np
 from xray_gate import wiring
 from xray_gate.cli.progress import ProgressLine
 from xray_gate.cli.scanned_model import (
+    require_a_fitting_model,
     require_shape,
     require_the_scanned_model,
     require_the_scans_preprocessing,
 )
-from xray_gate.cli.stored_patches import StoredPatches, read_stored_patches
 from xray_gate.core.errors import InputError
 from xray_gate.mitigation.cleansing import Inspected, inspected_samples
 from xray_gate.mitigation.sample_table import sample_table
@@ -23,9 +23,9 @@ from xray_gate.policy.files import Policy
 from xray_gate.probing.answer_checks import CheckedOracle
 from xray_gate.probing.training_data import TrainingData, open_training_data
 from xray_gate.probing.trigger_files import StoredTrigger
-from xray_gate.report.scan_folder import named_labels
+from xray_gate.report.scan_folder import PATCHES, ScanFolder, named_labels, read_scan_folder
 from xray_gate.scan.pipeline import preprocessing_of
-from xray_gate.scan.ports import Device, OpenModel
+from xray_gate.scan.ports import Device
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Cleansed:
 class Cleansing:
     """Everything but the model, read and seen to fit together; `prepare` makes it."""
 
-    scanned: StoredPatches
+    scanned: ScanFolder
     patches: Sequence[StoredTrigger]
     policy: Policy
     training: TrainingData
@@ -72,7 +72,7 @@ class Cleansing:
         cls, folder: Path, label: int | None, policy_path: Path | None, training_path: Path
     ) -> "Cleansing":
         """Read report, patches, policy and the training data's sizes; `InputError`."""
-        scanned = read_stored_patches(folder)
+        scanned = read_scan_folder(folder, PATCHES)
         patches = scanned.chosen(label)
         policy = wiring.load_policy(policy_path)
         require_the_scans_preprocessing(policy, scanned.report)
@@ -87,7 +87,7 @@ class Cleansing:
     @property
     def notes(self) -> list[str]:
         """What does not stop the work, but should be known before its result is used."""
-        missing = self.scanned.without_patch
+        missing = self.scanned.without_trigger
         chosen = [patch.label for patch in self.patches]
         clean = [label for label in chosen if label not in self.scanned.accused]
         told: Any = self.scanned.report.environment.get("training_data")
@@ -98,7 +98,7 @@ class Cleansing:
                 f"the report accuses {named_labels(missing)}, too, and stores no patch for it; "
                 "cleanse, train and scan again to find what is left"
             )
-        if clean:
+        if clean and not self.scanned.names_no_label:
             found.append(
                 f"dtinspector does not accuse {named_labels(clean)}; the patch for a clean label "
                 "changes clean samples as well, so that the list may mean nothing"
@@ -125,7 +125,9 @@ class Cleansing:
         classes = report.model.classes or 1
         counts = _Counts()
         with wiring.open_classifier(path, self.policy, classes, shape, device) as model:
-            self._check_model(model)
+            require_a_fitting_model(
+                model, self.patches, "samples are compared by probabilities", "a patch is for"
+            )
             oracle = CheckedOracle(model, np.random.default_rng(seed))
 
             def told(rows: int) -> None:
@@ -144,23 +146,10 @@ class Cleansing:
             samples=len(self.training),
             suspected=sum(count.suspected for count in by_label),
             labels=by_label,
-            without_patch=self.scanned.without_patch,
+            without_patch=self.scanned.without_trigger,
             model=digest,
             scan_id=report.scan_id,
         )
-
-    def _check_model(self, model: OpenModel) -> None:
-        if not model.soft:
-            raise InputError(
-                "the model gives labels, and samples are compared by probabilities; export it with "
-                "one column of scores for each class"
-            )
-        largest = max(patch.label for patch in self.patches)
-        if largest >= model.classes:
-            raise InputError(
-                f"a patch is for label {largest}, but the model knows {model.classes} labels; "
-                "scan the model again"
-            )
 
     def _check_samples(self, counts: "_Counts") -> None:
         """A model knows its own data; on others an empty list would look like a good sign."""

@@ -9,6 +9,7 @@ import numpy as np
 from xray_gate import wiring
 from xray_gate.cli.progress import ProgressLine
 from xray_gate.cli.scanned_model import (
+    require_a_fitting_model,
     require_shape,
     require_the_scanned_model,
     require_the_scans_preprocessing,
@@ -24,9 +25,9 @@ from xray_gate.probing.probe_set import ProbeSet
 from xray_gate.probing.training_data import TrainingData, open_images
 from xray_gate.probing.trigger_files import StoredTrigger
 from xray_gate.report.json_v1 import ReportV1
-from xray_gate.report.scan_folder import read_scan_folder
+from xray_gate.report.scan_folder import TRIGGERS, read_scan_folder
 from xray_gate.scan.pipeline import preprocessing_of
-from xray_gate.scan.ports import Device, OpenModel
+from xray_gate.scan.ports import Device
 
 _ROWS_AT_A_TIME = 256
 
@@ -70,8 +71,8 @@ class Filtering:
         inputs_path: Path,
     ) -> "Filtering":
         """Read report, triggers, policy, probes and the inputs' sizes; `InputError`."""
-        scanned = read_scan_folder(folder)
-        triggers = scanned.accused(label)
+        scanned = read_scan_folder(folder, TRIGGERS)
+        triggers = scanned.chosen(label)
         policy = wiring.load_policy(policy_path)
         require_the_scans_preprocessing(policy, scanned.report)
         shape = triggers[0].pattern.shape
@@ -101,7 +102,9 @@ class Filtering:
         digest = require_the_scanned_model(path, self.report)
         classes, shape = int(self.probes.labels.max()) + 1, self.probes.images.shape[1:]
         with wiring.open_classifier(path, self.policy, classes, shape, device) as model:
-            self._check_model(model)
+            require_a_fitting_model(
+                model, self.triggers, "the filter compares probabilities", "a trigger leads to"
+            )
             oracle = CheckedOracle(model, np.random.default_rng(seed))
             clean = trigger_scores(oracle, self.probes.images, self.triggers)
             self._check_accuracy(clean.labels)
@@ -124,19 +127,6 @@ class Filtering:
             model=digest,
             scan_id=self.report.scan_id,
         )
-
-    def _check_model(self, model: OpenModel) -> None:
-        if not model.soft:
-            raise InputError(
-                "the model gives labels, and the filter compares probabilities; export it with "
-                "one column of scores for each class"
-            )
-        largest = max(trigger.label for trigger in self.triggers)
-        if largest >= model.classes:
-            raise InputError(
-                f"a trigger leads to label {largest}, but the model knows {model.classes} labels; "
-                "scan the model again"
-            )
 
     def _check_accuracy(self, labels: LabelArray) -> None:
         accuracy = float((labels == self.probes.labels).mean())

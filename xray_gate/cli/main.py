@@ -8,6 +8,8 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 import click
@@ -53,39 +55,57 @@ def _terminate(*_: object) -> NoReturn:
     raise _Terminated
 
 
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM raises `_Terminated`; afterwards, signals do again what they did before."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            # None: not set from Python, which cannot set it again either.
+            if handler is not None:
+                signal.signal(number, handler)
+
+
 def run(arguments: list[str] | None = None) -> NoReturn:
     """The console script: every way to end has its exit code."""
-    # Ends as Ctrl-C does: servers and model processes that were started are stopped, too.
-    signal.signal(signal.SIGTERM, _terminate)
     # Telemetry would be a network connection that nobody asked for.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     # MLflow writes a link to stdout for every run that ends.
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    # Ends as Ctrl-C does: servers and model processes that were started are stopped, too.
+    with _terminable():
+        code = _exit_code(arguments)
+    sys.exit(int(code))
+
+
+def _exit_code(arguments: list[str] | None) -> int:
     try:
         result = cli.main(arguments, prog_name="xray-gate", standalone_mode=False)
-        code = result if isinstance(result, int) else 0
+        return result if isinstance(result, int) else 0
     except click.exceptions.Abort:
         click.echo("interrupted", err=True)
-        code = 128 + signal.SIGINT
+        return 128 + signal.SIGINT
     except _Terminated:
         click.echo("terminated", err=True)
-        code = 128 + signal.SIGTERM
+        return 128 + signal.SIGTERM
     except click.ClickException as error:
         error.show()
-        code = ExitCode.USAGE
+        return ExitCode.USAGE
     except InputError as error:
         click.echo(f"error: {error}", err=True)
-        code = ExitCode.USAGE
+        return ExitCode.USAGE
     except XrayGateError as error:
         click.echo(f"error: {error}", err=True)
-        code = ExitCode.UNDECIDED
+        return ExitCode.UNDECIDED
     except (BrokenPipeError, SystemExit):
         # The reader of stdout went away, for which click would end with 1, which means failed
         # here; a verdict that nobody read is not a pass either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = ExitCode.USAGE
+        return ExitCode.USAGE
     except Exception:
         traceback.print_exc()
         click.echo("error: this is a bug of xray-gate; please report it with the above", err=True)
-        code = ExitCode.BUG
-    sys.exit(int(code))
+        return ExitCode.BUG

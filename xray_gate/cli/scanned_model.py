@@ -6,9 +6,11 @@ from typing import Any
 
 from xray_gate.core.errors import InputError
 from xray_gate.policy.files import Policy
+from xray_gate.probing.trigger_files import StoredTrigger
 from xray_gate.report.json_v1 import ReportV1
 from xray_gate.scan.digest import model_digest
 from xray_gate.scan.pipeline import preprocessing_of
+from xray_gate.scan.ports import OpenModel
 
 
 def require_the_scanned_model(path: Path, report: ReportV1) -> str:
@@ -29,6 +31,26 @@ def require_the_scans_preprocessing(policy: Policy, report: ReportV1) -> None:
         raise InputError(
             f"the scan asked the model with another preprocessing than the policy {policy.name} "
             f"says; give the scan's policy ({report.policy.name}) with --policy"
+        )
+
+
+def require_a_fitting_model(
+    model: OpenModel, triggers: Sequence[StoredTrigger], comparing: str, towards: str
+) -> None:
+    """Raise `InputError` where `model` gives no probabilities, or lacks a trigger's label.
+
+    `comparing` says what the probabilities are for, `towards` what a trigger is to its label.
+    """
+    if not model.soft:
+        raise InputError(
+            f"the model gives labels, and {comparing}; export it with one column of scores for "
+            "each class"
+        )
+    largest = max(trigger.label for trigger in triggers)
+    if largest >= model.classes:
+        raise InputError(
+            f"{towards} label {largest}, but the model knows {model.classes} labels; scan the "
+            "model again"
         )
 
 
