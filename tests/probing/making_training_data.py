@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,3 +77,19 @@ def npz(images: Any = BYTES, labels: Any = LABELS) -> Callable[[Path], Path]:
 
 def parquet(images: Sequence[bytes | None], labels: Any) -> Callable[[Path], Path]:
     return lambda tmp: write_parquet(tmp / "t.parquet", images, labels)
+
+
+def table(columns: Mapping[str, Any]) -> Callable[[Path], Path]:
+    def write(tmp: Path) -> Path:
+        pq.write_table(pa.table(dict(columns)), tmp / "t.parquet")
+        return tmp / "t.parquet"
+
+    return write
+
+
+def raw(name: str, content: bytes) -> Callable[[Path], Path]:
+    def write(tmp: Path) -> Path:
+        (tmp / name).write_bytes(content)
+        return tmp / name
+
+    return write

@@ -1,3 +1,5 @@
+from operator import methodcaller
+
 import numpy as np
 import pytest
 
@@ -11,20 +13,12 @@ from tests.fakes.oracles import (
     RowMixingOracle,
     StatefulOracle,
 )
+from tests.fakes.soft_oracles import SoftOracle
+from tests.probing.asking import CENTRES, images, rng, stamps
 from xray_gate.core.errors import ModelAnswerError
 from xray_gate.probing.answer_checks import CheckedOracle, check_answers, recheck
-from xray_gate.probing.oracle import Batch, FloatArray, HardLabelOracle, Images, LabelArray
+from xray_gate.probing.oracle import Batch, FloatArray, HardLabelOracle, LabelArray
 from xray_gate.probing.planes import plane_through
-
-CENTRES = np.random.default_rng(1).random((4, 1, 4, 4))
-
-
-def rng(seed: int = 0) -> np.random.Generator:
-    return np.random.default_rng(seed)
-
-
-def images(count: int = 40) -> Images:
-    return Images(rng(2).random((count, 1, 4, 4)).astype(np.float32))
 
 
 class WrongAnswers(FakeOracle):
@@ -38,20 +32,30 @@ class WrongAnswers(FakeOracle):
         return self._answers
 
 
-@pytest.mark.parametrize("count", [1, 2, 40])
-def test_checks_do_not_change_sound_answers(count: int) -> None:
-    checked = CheckedOracle(RegionsOracle(CENTRES), rng())
-    expected = RegionsOracle(CENTRES).labels(images(count))
-    np.testing.assert_array_equal(checked.labels(images(count)), expected)
-    assert checked.classes == 4
+BATCHES: dict[str, Batch] = {
+    "one image": images(1),
+    "two": images(2),
+    "many": images(),
+    "stamps": stamps(),
+    "plane": plane_through(images(3).pixels).points(12, 5.0, clip=True),
+}
 
 
-def test_points_of_a_plane_are_checked_like_images() -> None:
-    points = plane_through(images(3).pixels).points(12, 5.0, clip=True)
-    checked = CheckedOracle(RegionsOracle(CENTRES), rng())
-    expected = RegionsOracle(CENTRES).labels(points)
-    assert len(set(expected.tolist())) > 1
-    np.testing.assert_array_equal(checked.labels(points), expected)
+@pytest.mark.parametrize("question", ["labels", "probabilities"])
+@pytest.mark.parametrize("kind", BATCHES)
+def test_checks_do_not_change_sound_answers(kind: str, question: str) -> None:
+    batch, ask = BATCHES[kind], methodcaller(question, BATCHES[kind])
+    checked = CheckedOracle(SoftOracle(CENTRES), rng())
+    np.testing.assert_array_equal(ask(checked), ask(SoftOracle(CENTRES)))
+    assert (checked.classes, checked.soft) == (4, True)
+    assert len(set(SoftOracle(CENTRES).labels(batch).tolist())) > 1 or len(batch) < 3
+
+
+@pytest.mark.parametrize(("question", "shape"), [("labels", (0,)), ("probabilities", (0, 4))])
+def test_an_empty_batch_needs_no_check(question: str, shape: tuple[int, ...]) -> None:
+    checked = CheckedOracle(SoftOracle(CENTRES), rng())
+    assert methodcaller(question, images(0))(checked).shape == shape
+    assert checked.check_queries == 0
 
 
 def test_every_batch_holds_the_hidden_repeats_and_they_are_counted() -> None:
@@ -79,12 +83,6 @@ def test_repeats_lie_within_the_batch_at_places_that_differ() -> None:
     first, second = (batch.images(0, len(batch)) for batch in oracle.seen)
     assert (first != second).any()
     assert all((seen[:40] != images().pixels).any() for seen in (first, second))
-
-
-def test_an_empty_batch_needs_no_check() -> None:
-    checked = CheckedOracle(RegionsOracle(CENTRES), rng())
-    assert checked.labels(images(0)).tolist() == []
-    assert checked.check_queries == 0
 
 
 def test_at_least_one_question_is_repeated() -> None:

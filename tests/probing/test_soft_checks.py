@@ -9,6 +9,7 @@ from tests.fakes.soft_oracles import (
     SoftOracle,
     TwoFacedOracle,
 )
+from tests.probing.asking import CENTRES, images, rng, stamps
 from xray_gate.core.budget import QueryBudget
 from xray_gate.core.errors import BudgetExhausted, ModelAnswerError
 from xray_gate.probing.answer_checks import CheckedOracle
@@ -23,41 +24,6 @@ from xray_gate.probing.oracle import (
     as_soft,
     is_soft,
 )
-from xray_gate.probing.planes import plane_through
-
-CENTRES = np.random.default_rng(1).random((4, 1, 4, 4))
-
-
-def rng(seed: int = 0) -> np.random.Generator:
-    return np.random.default_rng(seed)
-
-
-def images(count: int = 40) -> Images:
-    return Images(rng(2).random((count, 1, 4, 4)).astype(np.float32))
-
-
-def stamps() -> Stamps:
-    pixels = images(10).pixels
-    return Stamps(pixels, pixels[:3, 0], pixels[5:8])
-
-
-@pytest.mark.parametrize(
-    "batch",
-    [
-        images(1),
-        images(2),
-        images(),
-        stamps(),
-        plane_through(images(3).pixels).points(8, 5.0, True),
-    ],
-    ids=["one image", "two", "many", "stamps", "plane"],
-)
-def test_checks_do_not_change_sound_probabilities(batch: Images | Stamps) -> None:
-    checked = CheckedOracle(SoftOracle(CENTRES), rng())
-    expected = SoftOracle(CENTRES).probabilities(batch)
-    np.testing.assert_array_equal(checked.probabilities(batch), expected)
-    assert checked.soft
-    assert len(set(expected.argmax(axis=1).tolist())) > 1 or len(batch) < 3
 
 
 def test_repeats_labels_and_one_row_alone_are_asked_and_counted() -> None:
@@ -83,12 +49,6 @@ def test_stamps_are_asked_as_stamps() -> None:
     oracle.seen = []
     CheckedOracle(oracle, rng()).probabilities(stamps())
     assert [type(batch) for batch in oracle.seen] == [Stamps, Stamps]
-
-
-def test_no_questions_need_no_check() -> None:
-    checked = CheckedOracle(SoftOracle(CENTRES), rng())
-    assert checked.probabilities(images(0)).shape == (0, 4)
-    assert checked.check_queries == 0
 
 
 def test_hidden_repeats_notice_probabilities_that_change() -> None:

@@ -5,8 +5,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from tests.probing.making_training_data import (
@@ -19,6 +17,7 @@ from tests.probing.making_training_data import (
     npz_with,
     parquet,
     png,
+    raw,
     write_folder,
     write_npz,
     write_parquet,
@@ -27,14 +26,6 @@ from tests.probing.making_training_data import (
 from xray_gate.core.errors import InputError
 from xray_gate.probing import training_rows
 from xray_gate.probing.training_data import open_training_data
-
-
-def raw(name: str, content: bytes) -> Callable[[Path], Path]:
-    def write(tmp: Path) -> Path:
-        (tmp / name).write_bytes(content)
-        return tmp / name
-
-    return write
 
 
 def claiming(shape: tuple[int, ...], values: npt.NDArray[Any]) -> Callable[[Path], Path]:
@@ -46,19 +37,6 @@ def claiming(shape: tuple[int, ...], values: npt.NDArray[Any]) -> Callable[[Path
         file.write(values.tobytes())
 
     return lambda tmp: npz_with(tmp, write)
-
-
-def only_images(tmp: Path) -> Path:
-    np.savez(tmp / "t.npz", images=BYTES)
-    return tmp / "t.npz"
-
-
-def table(columns: dict[str, Any]) -> Callable[[Path], Path]:
-    def write(tmp: Path) -> Path:
-        pq.write_table(pa.table(columns), tmp / "t.parquet")
-        return tmp / "t.parquet"
-
-    return write
 
 
 def two_kinds(tmp: Path) -> Path:
@@ -73,20 +51,10 @@ def one_bad_shard(tmp: Path) -> Path:
     return tmp
 
 
-def empty_class(tmp: Path) -> Path:
-    (tmp / "cat").mkdir()
-    return tmp
-
-
-NO_LABELS = np.empty(0, np.int64)
 REFUSED_AT_ONCE: dict[str, tuple[Callable[[Path], Path], str]] = {
-    "absent": (lambda tmp: tmp / "gone.npz", "no such file or folder"),
     "unknown kind": (raw("t.csv", b"1,2"), r"unknown kind of training data '.csv'; give"),
-    "npz without labels": (only_images, r"no array 'labels' \(it has: images\)"),
-    "npz of other bytes": (raw("t.npz", b"not a zip file"), "cannot be read as .npz"),
     "npz images as objects": (npz(images=np.array([{}] * 47)), "type object; save uint8"),
     "npz labels as objects": (npz(labels=np.array([{}] * 47)), "Object arrays cannot be loaded"),
-    "npz bytes in NCHW": (npz(images=BYTES.transpose(0, 3, 1, 2)), r"transpose\(0, 2, 3, 1\)"),
     "npz in Fortran order": (npz(images=np.asfortranarray(BYTES)), r"ascontiguousarray\(images\)"),
     "npz in a later format": (
         lambda tmp: npz_with(tmp, lambda f: np.lib.format.write_array(f, BYTES, (3, 0))),
@@ -100,21 +68,11 @@ REFUSED_AT_ONCE: dict[str, tuple[Callable[[Path], Path], str]] = {
         claiming((47, 10_000, 10_000, 3), BYTES[:1]),
         "too large to be read one at a time",
     ),
-    "npz with too few labels": (npz(labels=LABELS[:4]), "47 images, but 4 labels"),
-    "npz with labels in floats": (npz(labels=LABELS * 1.0), "an integer from 0"),
     "npz with negative labels": (npz(labels=np.arange(47) - 3), "found -3 in row 0; number"),
-    "npz of nothing": (npz(BYTES[:0], NO_LABELS), "`images` is empty"),
-    "parquet of other bytes": (raw("t.parquet", b"PAR1 or not"), "cannot be read as parquet"),
-    "parquet without label": (table({"image.bytes": [b""]}), "no column 'label'"),
-    "parquet with text labels": (parquet(PNGS, ["a"] * 47), r"`label` \(string, 0 missing\)"),
-    "parquet with a missing label": (parquet(PNGS[:2], [0, None]), "1 missing"),
     "parquet with negative labels": (parquet(PNGS[:3], [0, 1, -7]), "found -7 in row 2"),
-    "parquet of nothing": (parquet([], pa.array([], pa.int64())), "holds no images; give the"),
     "parquet with a broken start": (parquet([b"x", PNGS[1]], [0, 1]), "row 0: cannot be decoded"),
     "a broken shard": (one_bad_shard, r"1\.parquet: cannot be read as parquet"),
     "shards beside folders": (two_kinds, r"beside the folder 'validation', .*; give one"),
-    "empty folder": (lambda tmp: tmp, "has no sub-folders"),
-    "folder of empty folders": (empty_class, "holds no images"),
 }
 
 
