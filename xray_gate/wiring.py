@@ -23,24 +23,25 @@ from xray_gate.ledger.status import status_row
 from xray_gate.policy.files import Policy, PolicyPlace, PolicySet, read_policies, read_policy
 from xray_gate.probing.probe_files import read_probes
 from xray_gate.probing.probe_set import ProbeSet
-from xray_gate.probing.training_data import TrainingData, open_training_data
+from xray_gate.probing.training_data import TrainingData
 from xray_gate.registry.artifacts import MlflowArtifacts
 from xray_gate.registry.evidence_run import EvidenceRuns
 from xray_gate.registry.gated_store import GatedStore, GateParts, WorkspaceGatedStore
 from xray_gate.registry.store_uri import database_uri
+from xray_gate.registry.training_inputs import LoggedInputs
 from xray_gate.registry.work import RegistryWork
 from xray_gate.report.files import write_report
 from xray_gate.runner.loop import Runner, RunnerParts
+from xray_gate.scan.opening import model_request, preprocessing_of
 from xray_gate.scan.pipeline import (
     Progress,
     Scan,
     ScanRequest,
     default_seed,
-    model_request,
-    preprocessing_of,
 )
 from xray_gate.scan.ports import Device, OpenModel
-from xray_gate.scan.work import Champion, ScanOutput
+from xray_gate.scan.training import found_training_data, given_training_data
+from xray_gate.scan.work import Champion, MissingTraining, ScanOutput, TrainingFiles
 
 POLICY_VARIABLE = "XRAY_GATE_POLICY"
 
@@ -94,7 +95,30 @@ def load_probes(path: Path, policy: Policy) -> ProbeSet:
 
 def load_training_data(path: Path, policy: Policy, probes: ProbeSet) -> TrainingData:
     """The training data at `path`, in the probes' form; they are read in passes, later."""
-    return open_training_data(path, preprocessing_of(policy).size, probes.images.shape[1])
+    return given_training_data(
+        TrainingFiles(str(path), path), preprocessing_of(policy).size, probes
+    )
+
+
+def policys_training_data(
+    policy: Policy, probes: ProbeSet, logged: TrainingFiles | MissingTraining | None = None
+) -> TrainingData | MissingTraining | None:
+    """The training data that the policy names, or why they cannot be had; None where it names none.
+
+    `logged`: those of the model's run, which only a runner looks up.
+    """
+    if policy.training_data is not None:
+        logged = TrainingFiles(str(policy.training_data), policy.training_data)
+    elif not policy.wants_logged_training_data:
+        return None
+    if logged is None:
+        return MissingTraining(
+            "the policy takes those that were logged with the model's run, which only a runner "
+            "looks up; name them with --training-data"
+        )
+    if isinstance(logged, MissingTraining):
+        return logged
+    return found_training_data(logged, preprocessing_of(policy).size, probes)
 
 
 def utc_now() -> datetime:
@@ -119,13 +143,18 @@ def open_classifier(
 
 @dataclass(frozen=True)
 class _PolicyScanner:
-    """Scans with the probes that the policy names."""
+    """Scans with the probes and the training data that the policy names."""
 
     scan: Scan
     device: Device
 
     def __call__(
-        self, path: Path, ref: str, policy: Policy, champion: Champion | None
+        self,
+        path: Path,
+        ref: str,
+        policy: Policy,
+        champion: Champion | None,
+        logged: TrainingFiles | MissingTraining | None,
     ) -> ScanOutput:
         if policy.probes is None:
             raise PolicyError(
@@ -134,7 +163,10 @@ class _PolicyScanner:
             )
         probes = load_probes(policy.probes, policy)
         seed = default_seed(policy)
-        return self.scan(ScanRequest(path, ref, policy, probes, seed, self.device, champion))
+        training = policys_training_data(policy, probes, logged)
+        return self.scan(
+            ScanRequest(path, ref, policy, probes, seed, self.device, champion, training)
+        )
 
 
 @dataclass(frozen=True)
@@ -165,10 +197,12 @@ def new_runner(settings: RunnerSettings, announce: Callable[[str], None]) -> Run
     measuring: PolicySet | None = None
     if settings.policy is not None:
         measuring = read_policies(settings.policy)
+    fetch = MlflowArtifacts(settings.tracking_uri)
     return Runner(
         RunnerParts(
             queue=queue,
-            fetch=MlflowArtifacts(settings.tracking_uri),
+            fetch=fetch,
+            fetch_training=LoggedInputs(settings.tracking_uri, fetch),
             scan=_PolicyScanner(new_scan(), settings.device),
             publish=EvidenceRuns(settings.tracking_uri, write_report),
             measuring=measuring,
@@ -208,6 +242,7 @@ __all__: Sequence[str] = (
     "new_runner",
     "new_scan",
     "open_classifier",
+    "policys_training_data",
     "read_status",
     "utc_now",
 )

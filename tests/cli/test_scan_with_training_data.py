@@ -1,5 +1,6 @@
 """Scans with the detectors that need more than labels, over real ONNX files."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,14 @@ def training_set(path: Path, poisoned: int) -> Path:
     labels[rows] = TARGET
     np.savez(path, images=images, labels=labels)
     return path
+
+
+def name_in_the_policy(folder: Path, training_data: Any) -> None:
+    detectors = {
+        "dtinspector": {"mode": "required", **QUICK},
+        "model_xray": {"mode": "optional", "size": 10, "planes": 2},
+    }
+    write(folder / "policy.yaml", document(detectors=detectors, training_data=training_data))
 
 
 @pytest.fixture
@@ -54,7 +63,7 @@ def test_a_poisoned_training_set_fails_and_its_label_is_named(
     assert (code, found["outcome"]) == (1, "failed")
     assert [suspect["label"] for suspect in found["suspected_labels"]] == [TARGET]
     assert "most confidently calls 3" in found["reason"]
-    assert found["access"] == "soft-label"
+    assert found["access"] == "gradient"
     with np.load(out / "triggers" / "dtinspector_label_3.npz") as stored:
         assert stored["mask"].shape == (8, 8)
 
@@ -72,7 +81,7 @@ def test_without_training_data_a_required_one_leaves_it_undecided(
     model = planted_model(folder / "model.onnx", {})
     code, found = scanned(command, folder, model)
     assert (code, found["outcome"]) == (3, "skipped")
-    assert "name it with --training-data" in found["reason"]
+    assert "name them with --training-data" in found["reason"]
 
 
 def test_the_training_data_are_named_in_the_report(command: Command, folder: Path) -> None:
@@ -83,4 +92,56 @@ def test_the_training_data_are_named_in_the_report(command: Command, folder: Pat
         "--policy", str(folder / "policy.yaml"), "--format", "json", "--training-data", str(data),
     )  # fmt: skip
     told = json.loads(ended.out)["environment"]["training_data"]
-    assert told == {"source": str(data), "samples": 400}
+    digest = f"sha256:{hashlib.sha256(data.read_bytes()).hexdigest()}"
+    assert told == {"source": str(data), "samples": 400, "sha256": digest}
+
+
+def test_the_policy_may_name_the_training_data(command: Command, folder: Path) -> None:
+    model = planted_model(folder / "model.onnx", {TARGET: CORNER})
+    training_set(folder / "train.npz", poisoned=40)
+    name_in_the_policy(folder, "train.npz")
+    code, found = scanned(command, folder, model)
+    assert (code, found["outcome"]) == (1, "failed")
+    own = training_set(folder / "own.npz", poisoned=0)
+    clean = planted_model(folder / "clean.onnx", {})
+    code, found = scanned(command, folder, clean, "--training-data", str(own))
+    assert (code, found["statistics"]["training_accuracy"]) == (0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ("nothing.npz", "nothing.npz: no such file or folder; give a .npz"),
+        ("small.npz", "images are of 4 x 4 pixels, the probes of 8 x 8; set `size`"),
+        ({"from": "model_run"}, "which only a runner looks up; name them with --training-data"),
+    ],
+)
+def test_data_that_the_policy_leads_to_in_vain_cost_one_detector_only(
+    command: Command, folder: Path, named: Any, said: str
+) -> None:
+    np.savez(folder / "small.npz", images=np.zeros((9, 4, 4, 1), np.uint8), labels=np.zeros(9, int))
+    model = planted_model(folder / "model.onnx", {})
+    name_in_the_policy(folder, named)
+    ended = command(
+        "scan", str(model), "--probes", str(folder / "probes.npz"),
+        "--policy", str(folder / "policy.yaml"), "--format", "json",
+    )  # fmt: skip
+    report = json.loads(ended.out)
+    states = {found["name"]: found["outcome"] for found in report["detectors"]}
+    assert (ended.code, states["dtinspector"]) == (3, "skipped")
+    assert states["model_xray"] == "inconclusive"
+    assert said in report["environment"]["training_data"]["missing"]
+    assert said in report["reasons"][0]
+
+
+def test_given_training_data_of_another_size_are_an_input_error(
+    command: Command, folder: Path
+) -> None:
+    np.savez(folder / "small.npz", images=np.zeros((9, 4, 4, 1), np.uint8), labels=np.zeros(9, int))
+    ended = command(
+        "scan", str(planted_model(folder / "model.onnx", {})), "--probes",
+        str(folder / "probes.npz"), "--policy", str(folder / "policy.yaml"),
+        "--training-data", str(folder / "small.npz"),
+    )  # fmt: skip
+    assert ended.code == 2
+    assert "small.npz: images are of 4 x 4 pixels, the probes of 8 x 8" in ended.err

@@ -16,7 +16,7 @@ def test_a_budget_can_be_spent_to_the_last_query() -> None:
 def test_a_batch_that_is_too_large_takes_nothing() -> None:
     budget = QueryBudget(10)
     budget.spend(4)
-    with pytest.raises(BudgetExhausted, match=r"7 more .* only 6 of 10 are left; raise"):
+    with pytest.raises(BudgetExhausted, match=r"7 more .* only 6 of 10 are left; give"):
         budget.spend(7)
     assert (budget.spent, budget.left) == (4, 6)
 

@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 
 from xray_gate.core.errors import InputError
-from xray_gate.core.evidence import RunState
 from xray_gate.detectors.all_detectors import ALL_DETECTORS
 from xray_gate.detectors.interface import Detector, Subject
 from xray_gate.probing.oracle import HardLabelOracle, Images
 from xray_gate.probing.training_data import open_training_data
-from xray_gate.testing.contract import DetectorContract, stopped
-from xray_gate.testing.models import small_model, small_probes
+from xray_gate.testing.contract import DetectorContract
+from xray_gate.testing.models import small_model
 
 # Small enough to run in a blink; a new detector has to name its own.
 QUICK: dict[str, Mapping[str, Any]] = {
@@ -77,15 +76,3 @@ def test_a_negative_budget_is_refused_with_the_remedy(name: str) -> None:
 def test_an_unknown_parameter_is_named_with_the_detector(name: str) -> None:
     with pytest.raises(InputError, match=f"{name}: no parameter 'colour'"):
         ALL_DETECTORS[name].from_json({"colour": 1})
-
-
-@pytest.mark.parametrize("name", ALL_DETECTORS)
-def test_a_model_of_one_label_is_called_so(name: str, tmp_path: Path) -> None:
-    probes = small_probes()
-    np.savez(tmp_path / "train.npz", images=probes.images, labels=probes.labels)
-    training = open_training_data(tmp_path / "train.npz")
-    zeros = np.zeros(len(probes), np.int64)
-    subject = Subject(small_model(), probes, zeros, training=training)
-    found = build(name).run(subject, np.random.default_rng(0))
-    evidence = stopped(found, RunState.INCONCLUSIVE)
-    assert "predicts one label only" in str(evidence.reason)

@@ -55,6 +55,11 @@ CASES: dict[str, tuple[Evidence, Verdict, str]] = {
         Verdict.UNDECIDED,
         "the answers changed",
     ),
+    "obstacle after a finding": (
+        evidence(BAD, obstacle="the model took too long"),
+        Verdict.FAILED,
+        "model_xray: renyi_entropy.valid 0.500",
+    ),
     "empty obstacle": (evidence(GOOD, obstacle=""), Verdict.UNDECIDED, ""),
     "no probes": (evidence(GOOD, probes=None), Verdict.UNDECIDED, "no probes were asked; scan"),
     "low accuracy": (

@@ -1,5 +1,7 @@
 """What a policy does, in words."""
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,6 +51,11 @@ def test_the_whole_of_a_policy_is_explained() -> None:
         (policy(), "Without thresholds its scores decide nothing."),
         (policy(calibrated(level=0.1)), "something at level 0.1 of calibration.json, over renyi_"),
         (policy([fixed(1.0), fixed(2.0, "above")]), "below 1 (table 1 of a paper), or renyi_"),
+        (policy(training_data={"from": "model_run"}), "data: what the registrant logged as such"),
+        (
+            replace(policy(), training_data=Path("/data/t.npz")),
+            "Training data: /data/t.npz, whichever version is scanned.",
+        ),
         (policy(match=None), "For: no registered model (no `match`)."),
         (policy(enforcement="warn"), "the verdict is kept, and admits whatever it is (warn)."),
         (policy(enforcement="audit"), "the verdict is kept, and admits whatever it is (audit)."),

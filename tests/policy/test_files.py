@@ -86,12 +86,13 @@ def test_places_are_taken_from_the_policys_folder(tmp_path: Path) -> None:
     (tmp_path / "policies").mkdir()
     (tmp_path / "c.json").write_text(calibration().model_dump_json())
     thresholds = calibrated(calibration="../c.json")
-    path = write(
-        tmp_path / "policies" / "a.yaml", document(thresholds, probes="../clean/probes.npz")
-    )
+    places = {"probes": "../clean/probes.npz", "training_data": "../train"}
+    path = write(tmp_path / "policies" / "a.yaml", document(thresholds, **places))
     found = read_policy(path)
     assert found.calibration == calibration()
     assert found.probes == tmp_path.resolve() / "clean" / "probes.npz"
+    assert found.training_data == tmp_path.resolve() / "train"
+    assert not found.wants_logged_training_data
 
 
 def test_a_missing_calibration_is_named_with_the_remedy(tmp_path: Path) -> None:
@@ -157,6 +158,7 @@ def full_policy() -> Policy:
         ).document,
         calibration(),
         Path("/data/probes.npz"),
+        Path("/data/train.parquet"),
     )
 
 
@@ -172,11 +174,28 @@ def test_a_policy_survives_its_json() -> None:
 
 def test_a_policy_read_from_a_file_survives_its_json(tmp_path: Path) -> None:
     (tmp_path / "calibration.json").write_text(calibration().model_dump_json())
-    path = write(tmp_path / "a.yaml", document(calibrated(), probes="p.npz"))
+    places = {"probes": "p.npz", "training_data": "t.npz"}
+    path = write(tmp_path / "a.yaml", document(calibrated(), **places))
     before = read_policy(path)
     after = Policy.from_json(before.to_json())
     assert (after.digest, after.probes) == (before.digest, before.probes)
+    assert after.training_data == before.training_data
     assert after.calibration == before.calibration
+
+
+def test_logged_training_data_survive_json(tmp_path: Path) -> None:
+    before = read_policy(write(tmp_path / "a.yaml", document(training_data={"from": "model_run"})))
+    after = Policy.from_json(json.loads(json.dumps(before.to_json())))
+    assert after == before
+    assert (after.wants_logged_training_data, after.training_data) == (True, None)
+
+
+def test_a_policy_kept_before_there_were_training_data_is_read(tmp_path: Path) -> None:
+    before = read_policy(write(tmp_path / "a.yaml", document(probes="p.npz")))
+    kept = before.to_json()
+    del kept["training_data"]
+    assert "training_data" not in kept["document"]
+    assert Policy.from_json(kept).digest == before.digest
 
 
 @pytest.mark.parametrize("broken", [{}, {"document": {}, "calibration": None, "probes": None}])
@@ -199,6 +218,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "parameters": {"model_xray": {"size": 99}},
     "ranges": {"model_xray": {"pixel_ranges": ["valid"]}},
     "limits": {"limits": {"seconds": 10}},
+    "training data of the registrant's choice": {"training_data": {"from": "model_run"}},
     "bound": {"thresholds": [fixed(1.1)]},
     "side": {"thresholds": [fixed(1.0, "above")]},
     "statistic": {"thresholds": [fixed(1.0, statistic="ats.valid")]},
@@ -222,10 +242,11 @@ def test_the_digest_changes_with_the_calibration() -> None:
     )
 
 
-def test_the_digest_is_the_same_wherever_the_probes_lie(tmp_path: Path) -> None:
+@pytest.mark.parametrize("data", ["probes", "training_data"])
+def test_the_digest_is_the_same_wherever_the_data_lie(data: str, tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
-    first = read_policy(write(tmp_path / "a.yaml", document(probes="p.npz")))
-    second = read_policy(write(tmp_path / "x" / "b.yaml", document(probes="q.npz")))
+    first = read_policy(write(tmp_path / "a.yaml", document(**{data: "p.npz"})))
+    second = read_policy(write(tmp_path / "x" / "b.yaml", document(**{data: "q.npz"})))
     assert first.digest == second.digest
     assert PolicySet((first,)).digest != PolicySet((second,)).digest
 

@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +190,29 @@ def test_missing_probes_are_found(tmp_path: Path) -> None:
     assert findings(none) == [
         "there are no `probes`, so a runner cannot scan; add the path of clean samples"
     ]
+
+
+@pytest.mark.parametrize(
+    ("mode", "named", "said"),
+    [
+        ("required", {"from": "model_run"}, "whatever the registrant logged, .*; name their path"),
+        ("optional", {"from": "model_run"}, None),
+        ("required", "p.npz", None),
+        ("optional", "gone.npz", "the training data .*gone.npz do not exist here; check the path"),
+        ("required", None, "a runner leaves every version undecided; add their path, or make"),
+        ("optional", None, None),
+        ("off", None, None),
+    ],
+)
+def test_training_data_that_are_missing_or_the_registrants_are_found(
+    mode: str, named: Any, said: str | None, tmp_path: Path
+) -> None:
+    detectors = {"trigger_sweep": {}, "dtinspector": {"mode": mode}}
+    rules = sound(tmp_path / "p.npz", None, detectors=detectors, training_data=named)
+    path = tmp_path / named if isinstance(named, str) else None
+    found = findings(replace(rules, training_data=path))
+    assert len(found) == (said is not None), found
+    assert said is None or re.search(said, found[0])
 
 
 def test_a_policy_without_a_sweep_is_found(tmp_path: Path) -> None:

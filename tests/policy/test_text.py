@@ -136,6 +136,21 @@ BROKEN = {
             "nor a list of bounds"
         ],
     ),
+    "training data that are neither": (
+        HEAD + "training_data: [a.npz]\ndetectors: {model_xray: {}}\n",
+        [":4: training_data: is neither a path nor the mapping {from: model_run}"],
+    ),
+    "training data from elsewhere": (
+        HEAD + "training_data: {from: hub}\ndetectors: {model_xray: {}}\n",
+        [":4: training_data.from: Input should be 'model_run'"],
+    ),
+    "training data by a path in a mapping": (
+        HEAD + "training_data: {path: a.npz}\ndetectors: {model_xray: {}}\n",
+        [
+            ":4: training_data.from: is missing; add it",
+            ":4: training_data.path: is not a setting; allowed: from",
+        ],
+    ),
     "out of range": (
         XRAY + "    size: 1\n    cap: 1.5\n",
         [

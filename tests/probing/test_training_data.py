@@ -26,6 +26,7 @@ from tests.probing.making_training_data import (
     write_shards,
 )
 from xray_gate.core.errors import InputError
+from xray_gate.core.file_digest import file_digest, folder_digest
 from xray_gate.probing.training_data import TrainingData, open_training_data
 
 reproducible = settings(derandomize=True, max_examples=40, deadline=None)
@@ -63,6 +64,41 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             path = write_folder(root / "t")
             order, names = np.argsort(LABELS, kind="stable"), ("a/deeper/00.png", "d/deeper/46.png")
     return Case(open_training_data(path), path, order, names)
+
+
+def test_the_digest_is_over_the_stored_bytes(case: Case) -> None:
+    if case.path.is_file():
+        assert case.data.sha256 == file_digest(case.path)
+        return
+    shown = [f for f in sorted(case.path.rglob("*")) if f.suffix in (".png", ".parquet")]
+    named = [(file.relative_to(case.path).as_posix(), file) for file in shown]
+    assert case.data.sha256 == folder_digest(named)
+
+
+@pytest.mark.parametrize("write", [write_shards, write_folder])
+def test_another_name_or_byte_makes_another_digest(
+    write: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    path = write(tmp_path / "t")
+    digests = {open_training_data(path).sha256, open_training_data(write(tmp_path / "u")).sha256}
+    assert len(digests) == 1
+    *_, other, last = sorted(f for f in path.rglob("*") if f.suffix in (".png", ".parquet"))
+    renamed = last.rename(last.with_name(f"x-{last.name}"))
+    digests.add(open_training_data(path).sha256)
+    assert len(digests) == 2
+    renamed.write_bytes(other.read_bytes())
+    digests.add(open_training_data(path).sha256)
+    assert len(digests) == 3
+
+
+def test_a_digest_is_made_once(tmp_path: Path) -> None:
+    path = write_npz(tmp_path / "t.npz", BYTES, LABELS)
+    asked, too_late = open_training_data(path), open_training_data(path)
+    before = asked.sha256
+    path.unlink()
+    assert asked.sha256 == before
+    with pytest.raises(InputError, match=r"t\.npz: cannot be read \(No such file.*; check its"):
+        str(too_late.sha256)
 
 
 def test_what_is_known_before_the_first_pass(case: Case) -> None:

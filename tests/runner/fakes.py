@@ -10,7 +10,14 @@ from xray_gate.core.errors import ScanError
 from xray_gate.core.evidence import Evidence
 from xray_gate.core.verdict import Decision
 from xray_gate.policy.files import Policy
-from xray_gate.scan.work import Champion, ScanOutput, VersionKey
+from xray_gate.scan.work import (
+    Champion,
+    MissingTraining,
+    ModelOrigin,
+    ScanOutput,
+    TrainingFiles,
+    VersionKey,
+)
 
 
 class Files:
@@ -35,19 +42,46 @@ class Files:
 
 
 @dataclass
+class LoggedData:
+    """The data of every run, which is there for the time of the context; or `error` is raised."""
+
+    error: Exception | None = None
+    asked: list[ModelOrigin] = field(default_factory=list)
+    open: bool = False
+
+    @contextmanager
+    def __call__(self, origin: ModelOrigin) -> Iterator[TrainingFiles]:
+        self.asked.append(origin)
+        if self.error is not None:
+            raise self.error
+        self.open = True
+        try:
+            yield TrainingFiles(f"runs:/{origin.run_id}/train.npz", Path("train.npz"))
+        finally:
+            self.open = False
+
+
+@dataclass
 class Scans:
     """Gives the evidence of `find`, and remembers what it was asked to scan."""
 
     find: Callable[[], Evidence] = clean
     asked: list[tuple[str, str]] = field(default_factory=list)
     champions: list[str | None] = field(default_factory=list)
+    logged: list[TrainingFiles | MissingTraining | None] = field(default_factory=list)
 
     def __call__(
-        self, path: Path, ref: str, policy: Policy, champion: Champion | None
+        self,
+        path: Path,
+        ref: str,
+        policy: Policy,
+        champion: Champion | None,
+        logged: TrainingFiles | MissingTraining | None,
     ) -> ScanOutput:
         assert path.is_dir(), "the files must be there while the scan runs"
         self.asked.append((ref, policy.name))
         self.champions.append(None if champion is None else champion.ref)
+        self.logged.append(logged)
         return ScanOutput(self.find())
 
 

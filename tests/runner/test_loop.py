@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import sqlalchemy
 
-from tests.runner.fakes import Files, Reports, Scans
+from tests.runner.fakes import Files, LoggedData, Reports, Scans
 from tests.support.evidence import backdoored, clean, evidence_of, make_policy
 from tests.support.gate import SOURCE, Gate
 from xray_gate.core.errors import InputError, ModelProcessError, ScanError
@@ -26,10 +26,12 @@ class Bench:
         self.gate = gate
         folder.mkdir()
         self.files, self.scans, self.reports = Files(folder), Scans(), Reports()
+        self.logged = LoggedData()
         self.said: list[str] = []
         self.parts = RunnerParts(
             queue=self.queue(),
             fetch=self.files,
+            fetch_training=self.logged,
             scan=self.scans,
             publish=self.reports,
             announce=self.said.append,

@@ -74,6 +74,7 @@ def scan(
         probes,
         seed,
         champion=changes.pop("champion", None),
+        training=changes.pop("training", None),
     )
     return Scan(opener, clock(), **changes)(request)
 

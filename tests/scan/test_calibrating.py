@@ -26,7 +26,8 @@ from xray_gate.policy.files import Policy
 from xray_gate.probing.oracle import FloatArray, HardLabelOracle, LabelArray
 from xray_gate.scan.calibrating import Calibrating
 from xray_gate.scan.digest import model_digest
-from xray_gate.scan.pipeline import Scan, ScanRequest, default_seed, preprocessing_of
+from xray_gate.scan.opening import preprocessing_of
+from xray_gate.scan.pipeline import Scan, ScanRequest, default_seed
 
 SOUND = calibrated("renyi_entropy.valid", level=0.25)
 RULES = tiny_policy(SOUND)

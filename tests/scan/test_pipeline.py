@@ -11,7 +11,6 @@ from tests.fakes.open_models import FakeOpener, FakeOpenModel
 from tests.fakes.oracles import (
     BatchScaledOracle,
     NotANumberOracle,
-    OneLabelOracle,
     RandomOracle,
     RegionsOracle,
     RowMixingOracle,
@@ -42,9 +41,9 @@ from xray_gate.core.verdict import Outcome, Verdict
 from xray_gate.detectors.all_detectors import ALL_DETECTORS
 from xray_gate.policy.decision import decide
 from xray_gate.probing.oracle import HardLabelOracle
-from xray_gate.probing.probe_set import ProbeSet
 from xray_gate.scan.digest import model_digest
-from xray_gate.scan.pipeline import Scan, ScanRequest, default_seed, preprocessing_of, unscannable
+from xray_gate.scan.opening import preprocessing_of
+from xray_gate.scan.pipeline import Scan, ScanRequest, default_seed, unscannable
 from xray_gate.scan.ports import ModelLimits
 
 ADMITS_ALL = [fixed(-1.0)]
@@ -279,21 +278,6 @@ def test_a_model_that_cannot_be_trusted_is_an_obstacle(kind: str, tmp_path: Path
     assert decision.reasons == (output.evidence.obstacle,)
 
 
-def test_a_model_that_fails_on_the_planes_is_undecided(tmp_path: Path) -> None:
-    class FailsOnPlanes(RegionsOracle):
-        def _answer(self, images: Any) -> Any:
-            if images.min() < -1.0:
-                raise ModelProcessError("the model's process died; look why")
-            return super()._answer(images)
-
-    rules = tiny_policy(ADMITS_ALL)
-    evidence = scan(tmp_path, lambda: FailsOnPlanes(CENTRES), rules).evidence
-    assert xray_of(evidence).state is RunState.ERRORED
-    decision = decide(rules, evidence)
-    assert decision.verdict is Verdict.UNDECIDED
-    assert decision.reasons == ("model_xray: the model's process died; look why",)
-
-
 def test_too_low_an_accuracy_skips_the_detectors_and_is_undecided(tmp_path: Path) -> None:
     oracle = RegionsOracle(CENTRES, labels=[1, 2, 3, 0])
     rules = tiny_policy(ADMITS_ALL)
@@ -312,23 +296,6 @@ def test_accuracy_is_the_share_of_right_labels(tmp_path: Path) -> None:
     evidence = scan(tmp_path, lambda: RegionsOracle(CENTRES, labels=[0, 1, 2, 0])).evidence
     assert evidence.probes is not None
     assert evidence.probes.accuracy == 0.75
-
-
-def test_a_model_of_one_label_is_undecided(tmp_path: Path) -> None:
-    rules = tiny_policy(ADMITS_ALL, min_probe_accuracy=0.2)
-    evidence = scan(tmp_path, lambda: OneLabelOracle(CLASSES), rules).evidence
-    assert xray_of(evidence).state is RunState.INCONCLUSIVE
-    decision = decide(rules, evidence)
-    assert decision.verdict is Verdict.UNDECIDED
-    assert "predicts one label only" in decision.reasons[0]
-
-
-def test_probes_of_two_classes_are_undecided(tmp_path: Path) -> None:
-    whole = probe_set()
-    few = ProbeSet(whole.images[whole.labels < 2], whole.labels[whole.labels < 2])
-    rules = tiny_policy(ADMITS_ALL)
-    evidence = scan(tmp_path, rules=rules, probes=few).evidence
-    assert decide(rules, evidence).verdict is Verdict.UNDECIDED
 
 
 def test_a_model_of_another_number_of_classes_than_declared_is_undecided(tmp_path: Path) -> None:

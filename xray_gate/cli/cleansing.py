@@ -24,7 +24,7 @@ from xray_gate.probing.answer_checks import CheckedOracle
 from xray_gate.probing.training_data import TrainingData, open_training_data
 from xray_gate.probing.trigger_files import StoredTrigger
 from xray_gate.report.scan_folder import PATCHES, ScanFolder, named_labels, read_scan_folder
-from xray_gate.scan.pipeline import preprocessing_of
+from xray_gate.scan.opening import preprocessing_of
 from xray_gate.scan.ports import Device
 
 

@@ -26,7 +26,7 @@ from xray_gate.probing.training_data import TrainingData, open_images
 from xray_gate.probing.trigger_files import StoredTrigger
 from xray_gate.report.json_v1 import ReportV1
 from xray_gate.report.scan_folder import TRIGGERS, read_scan_folder
-from xray_gate.scan.pipeline import preprocessing_of
+from xray_gate.scan.opening import preprocessing_of
 from xray_gate.scan.ports import Device
 
 _ROWS_AT_A_TIME = 256

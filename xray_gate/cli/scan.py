@@ -25,7 +25,7 @@ from xray_gate.scan.ports import Device
     "--training-data",
     type=click.Path(path_type=Path),
     help="The model's own training data, for dtinspector: .npz, .parquet (or a folder of such "
-    "files), or a folder per class.",
+    "files), or a folder per class. Default: what the policy names.",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="A folder for report and planes.")
 @click.option(
@@ -65,9 +65,11 @@ def scan(
             "no probes: name clean labelled samples with --probes, or in the policy's `probes`"
         )
     probe_set = wiring.load_probes(probes_path, policy)
-    training = None
-    if training_data is not None:
-        training = wiring.load_training_data(training_data, policy, probe_set)
+    training = (
+        wiring.policys_training_data(policy, probe_set)
+        if training_data is None
+        else wiring.load_training_data(training_data, policy, probe_set)
+    )
     progress = ProgressLine()
     with local_model(model) as path:
         request = ScanRequest(

@@ -9,7 +9,7 @@ from xray_gate.policy.files import Policy
 from xray_gate.probing.trigger_files import StoredTrigger
 from xray_gate.report.json_v1 import ReportV1
 from xray_gate.scan.digest import model_digest
-from xray_gate.scan.pipeline import preprocessing_of
+from xray_gate.scan.opening import preprocessing_of
 from xray_gate.scan.ports import OpenModel
 
 

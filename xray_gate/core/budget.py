@@ -23,6 +23,6 @@ class QueryBudget:
         if queries > self.left:
             raise BudgetExhausted(
                 f"{queries} more queries were asked for, but only {self.left} of {self.limit} are "
-                "left; raise the detector's query budget in the policy"
+                "left; give the detector a larger query budget, or let its queries_needed say more"
             )
         self.spent += queries

@@ -77,7 +77,11 @@ class ModelFacts:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that one scan found out. `obstacle` says why the model could not be scanned at all."""
+    """All that one scan found out.
+
+    `obstacle` says why the model could not be scanned, or not to the end; what detectors found
+    before that stands.
+    """
 
     scan_id: str
     started_at: str

@@ -188,7 +188,7 @@ class Detector(ABC):
             raise
         except Exception as error:
             _log.exception("the detector %s failed", self.name)
-            reason = f"a bug of ours: {type(error).__name__}: {error}; please report it"
+            reason = f"{_whose_bug(type(self))}: {type(error).__name__}: {error}; please report it"
             return _stopped(draft, RunState.ERRORED, reason)
         completed = replace(
             draft,
@@ -208,6 +208,12 @@ class Detector(ABC):
     @abstractmethod
     def _scan(self, subject: Subject, rng: np.random.Generator, progress: Progress) -> Findings:
         """Measure, or raise `Inconclusive`; other arguments and errors as for `run`."""
+
+
+def _whose_bug(kind: type[Detector]) -> str:
+    """Whom a crash is to be told: the authors of a plug-in, where the detector is theirs."""
+    package, ours = (name.partition(".")[0] for name in (kind.__module__, __name__))
+    return "a bug of ours" if package == ours else f"a bug in the plug-in {package}"
 
 
 def _ignore(done: int, total: int) -> None:

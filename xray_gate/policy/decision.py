@@ -2,7 +2,8 @@
 
 The rules, in the order in which they are applied:
 
-1. An obstacle (the model could not be opened or asked), or no evidence at all: undecided.
+1. An obstacle (the model could not be opened, or not be asked to the end), or no evidence at all:
+   undecided, unless what was found before it is enough to fail the model.
 2. Accuracy on the probes under `min_probe_accuracy`: undecided, since a wrong range, layout or
    label order fakes any score.
 3. A detector that found something (`failed`), whether required or optional: failed, where the
@@ -55,10 +56,9 @@ def _judged(policy: Policy, evidence: Evidence, detector: DetectorEvidence) -> D
 def _verdict(
     policy: Policy, evidence: Evidence, judgements: tuple[DetectorJudgement, ...]
 ) -> tuple[Verdict, list[str]]:
-    if evidence.obstacle is not None:
-        return Verdict.UNDECIDED, [evidence.obstacle]
     if evidence.probes is None:
-        return Verdict.UNDECIDED, ["no probes were asked; scan again with a probe set"]
+        missing = "no probes were asked; scan again with a probe set"
+        return Verdict.UNDECIDED, [evidence.obstacle or missing]
     accuracy, least = evidence.probes.accuracy, policy.document.min_probe_accuracy
     # `not >=`, so that an accuracy that is no number does not slip through.
     if not accuracy >= least:
@@ -74,6 +74,8 @@ def _verdict(
     outvoted = why_not_enough(rule, required, judgements) if failed else None
     if failed and outvoted is None:
         return Verdict.FAILED, [_sentence(item) for item in failed]
+    if evidence.obstacle is not None:
+        return Verdict.UNDECIDED, [evidence.obstacle, *(_sentence(item) for item in failed)]
     doubts = list(_doubts(required, judgements))
     if outvoted is not None and (doubts or not rule.unsafe_pass_if_outvoted):
         found = [_sentence(item) for item in failed]

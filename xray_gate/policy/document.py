@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_serializer, model_validator
+from pydantic import Discriminator, Field, Tag, model_serializer, model_validator
 from pydantic_core.core_schema import SerializerFunctionWrapHandler
 
 from xray_gate.core.verdict import Enforcement
@@ -17,6 +17,29 @@ class Match(Strict):
     """Which registered models the policy is for: globs over their names, without regard to case."""
 
     registered_models: list[Glob] = Field(min_length=1)
+
+
+class LoggedTrainingData(Strict):
+    """The training data that whoever trained the model logged with its MLflow run."""
+
+    source: Literal["model_run"] = Field(alias="from")
+
+
+def _kind_of_training_data(value: Any) -> str | None:
+    if isinstance(value, str):
+        return "<path>"
+    return "<logged>" if isinstance(value, dict | LoggedTrainingData) else None
+
+
+# A path as `probes` is, or a mapping: no word that could be a file's name.
+TrainingDataSpec = Annotated[
+    Annotated[str, Tag("<path>")] | Annotated[LoggedTrainingData, Tag("<logged>")],
+    Discriminator(
+        _kind_of_training_data,
+        custom_error_type="training_data",
+        custom_error_message="is neither a path nor the mapping {from: model_run}",
+    ),
+]
 
 
 class PreprocessingSpec(Strict):
@@ -57,6 +80,7 @@ class PolicyDocument(Strict):
     match: Match | None = None
     enforcement: Enforcement = Enforcement.ENFORCE
     probes: str | None = None
+    training_data: TrainingDataSpec | None = None
     classes: int | None = Field(default=None, ge=2, description="labels that the model must have")
     class_names: list[str] | None = None
     min_probe_accuracy: float = Field(default=0.5, ge=0, le=1)

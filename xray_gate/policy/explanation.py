@@ -43,6 +43,7 @@ def explain_policy(policy: Policy) -> list[str]:
         f"{policy.name} ({policy.digest[:19]})",
         f"  For: {names}.",
         f"  Enforcement: {_ENFORCED[document.enforcement]}.",
+        *_training_data(policy),
         "  Detectors, in the order in which they run:",
         *(
             f"    {name}: {text}"
@@ -52,6 +53,13 @@ def explain_policy(policy: Policy) -> list[str]:
         "  Verdict:",
         *(f"    {text}" for text in _verdict(document.decision, document.min_probe_accuracy)),
     ]
+
+
+def _training_data(policy: Policy) -> Iterator[str]:
+    if policy.wants_logged_training_data:
+        yield "  Training data: what the registrant logged as such with the model's MLflow run."
+    elif policy.training_data is not None:
+        yield f"  Training data: {policy.training_data}, whichever version is scanned."
 
 
 def _detector(spec: DetectorSpec) -> Iterator[str]:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from xray_gate.core.errors import PolicyError
 from xray_gate.policy.calibration import Calibration, read_calibration
 from xray_gate.policy.detector_specs import CalibratedBounds
-from xray_gate.policy.document import PolicyDocument
+from xray_gate.policy.document import LoggedTrainingData, PolicyDocument
 from xray_gate.policy.text import parse_document
 
 
@@ -21,12 +21,14 @@ from xray_gate.policy.text import parse_document
 class Policy:
     """A validated policy with what it refers to.
 
-    It is self-contained, so that it can be kept and replayed without its files.
+    It is self-contained, so that it can be kept and replayed without its files. `training_data`
+    is their path, where the document gives one.
     """
 
     document: PolicyDocument
     calibration: Calibration | None
     probes: Path | None
+    training_data: Path | None = None
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -37,6 +39,11 @@ class Policy:
         """The policy's own name."""
         return self.document.name
 
+    @property
+    def wants_logged_training_data(self) -> bool:
+        """Whether the training data are those that were logged with the model's MLflow run."""
+        return isinstance(self.document.training_data, LoggedTrainingData)
+
     def matches(self, registered_model: str) -> bool:
         """Whether the policy is for this registered model; case does not count."""
         globs = self.document.match.registered_models if self.document.match else []
@@ -44,16 +51,21 @@ class Policy:
 
     def _decisive(self) -> dict[str, Any]:
         # Where the probes lie differs between machines and decides nothing; which probes they
-        # are is bound by the calibration.
+        # are is bound by the calibration. So it is with training data, and their digest stands in
+        # the evidence; but that the registrant may choose them is the policy's decision.
+        places = {"probes"} if self.wants_logged_training_data else {"probes", "training_data"}
         return {
-            "document": self.document.model_dump(mode="json", by_alias=True, exclude={"probes"}),
+            "document": self.document.model_dump(mode="json", by_alias=True, exclude=places),
             "calibration": self.calibration and self.calibration.model_dump(mode="json"),
         }
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values, for the ledger."""
-        probes = None if self.probes is None else str(self.probes)
-        return {**self._decisive(), "probes": probes}
+        places = {"probes": self.probes, "training_data": self.training_data}
+        return {
+            **self._decisive(),
+            **{name: None if path is None else str(path) for name, path in places.items()},
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Policy":
@@ -62,7 +74,9 @@ class Policy:
             return cls(
                 document=PolicyDocument.model_validate(data["document"]),
                 calibration=data["calibration"] and Calibration.model_validate(data["calibration"]),
-                probes=None if data["probes"] is None else Path(data["probes"]),
+                probes=_path(data["probes"]),
+                # Missing in what an older version kept.
+                training_data=_path(data.get("training_data")),
             )
         except (ValidationError, KeyError, TypeError) as error:
             raise PolicyError(
@@ -90,7 +104,7 @@ class PolicySet:
 
     @property
     def digest(self) -> str:
-        """`sha256:` and a hash over the policies' digests and the places of their probes."""
+        """`sha256:` and a hash over the policies and the places of their data."""
         return _digest([policy.to_json() for policy in self.policies])
 
     def to_json(self) -> list[dict[str, Any]]:
@@ -162,8 +176,13 @@ def read_policy(path: Path, *, with_calibration: bool = True) -> Policy:
     calibration = None
     if with_calibration and bounds is not None:
         calibration = read_calibration(path.parent / bounds.calibration)
-    probes = None if document.probes is None else (path.parent / document.probes).resolve()
-    return Policy(document, calibration, probes)
+    training_data = document.training_data
+    return Policy(
+        document,
+        calibration,
+        _beside(path, document.probes),
+        _beside(path, training_data) if isinstance(training_data, str) else None,
+    )
 
 
 def calibrated_bounds(document: PolicyDocument) -> CalibratedBounds | None:
@@ -176,6 +195,14 @@ def calibrated_bounds(document: PolicyDocument) -> CalibratedBounds | None:
 def matches_glob(name: str, glob: str) -> bool:
     """Shell-style match without regard to case."""
     return fnmatchcase(name.lower(), glob.lower())
+
+
+def _beside(policy: Path, name: str | None) -> Path | None:
+    return None if name is None else (policy.parent / name).resolve()
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)
 
 
 def _digest(value: Any) -> str:

@@ -24,6 +24,7 @@ def findings(policy: Policy) -> list[str]:
         *_others(policy),
         *_rule(policy),
         *_escalation(policy),
+        *_training_data(policy),
         *_incomplete(policy),
     ]
 
@@ -188,6 +189,26 @@ def _level(policy: Policy, name: str) -> float | None:
         return None if sweep is None else sweep.level
     bounds = calibrated_bounds(policy.document)
     return None if bounds is None else bounds.level / len(bounds.statistics)
+
+
+def _training_data(policy: Policy) -> Iterator[str]:
+    detectors = policy.document.detectors
+    inspector = detectors.named().get("dtinspector")
+    required = inspector is not None and inspector.mode == "required"
+    if policy.wants_logged_training_data:
+        if required:
+            yield (
+                "dtinspector is required, and training_data are whatever the registrant logged, "
+                "who may leave out what was poisoned; name their path"
+            )
+    elif policy.training_data is not None:
+        if not policy.training_data.exists():
+            yield f"the training data {policy.training_data} do not exist here; check the path"
+    elif required:
+        yield (
+            "dtinspector is required and there are no `training_data`, so a runner leaves every "
+            "version undecided; add their path, or make dtinspector optional"
+        )
 
 
 def _incomplete(policy: Policy) -> Iterator[str]:

@@ -92,7 +92,7 @@ def _describe(path: Path, root: yaml.Node | None, error: Any) -> str:
 
 def _is_branch(part: Any) -> bool:
     # pydantic names the branches of a union, and that a key is meant: they are no keys of the file.
-    return part in ("<calibrated>", "<fixed>", "[key]")
+    return part in ("<calibrated>", "<fixed>", "<path>", "<logged>", "[key]")
 
 
 def _line_of(root: yaml.Node | None, loc: Sequence[Any]) -> int:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xray_gate.core.errors import InputError
+from xray_gate.core.file_digest import file_digest, folder_digest
 from xray_gate.probing.image_files import Bytes
 from xray_gate.probing.oracle import IndexArray, LabelArray
 from xray_gate.probing.probe_arrays import integer_labels
@@ -39,6 +40,10 @@ class EncodedFiles(Protocol):
         """The images at `rows`, which ascend without repeats, each with its name for messages."""
         ...
 
+    def digest(self) -> str:
+        """`sha256:` and a hash over the files that were found; raises OSError."""
+        ...
+
 
 class ParquetFiles:
     """The rows of one or more parquet files, one after the other: `image.bytes` and `label`.
@@ -64,6 +69,12 @@ class ParquetFiles:
             within = rows[bounds[index] : bounds[index + 1]] - self._starts[index]
             if len(within):
                 yield from _parquet_images(path, within)
+
+    def digest(self) -> str:
+        """As `EncodedFiles` says; the name of a single file does not count."""
+        if len(self._paths) == 1:
+            return file_digest(self._paths[0])
+        return folder_digest((path.name, path) for path in self._paths)
 
 
 class ClassFolder:
@@ -95,6 +106,10 @@ class ClassFolder:
         for row in rows.tolist():
             file = self._path / self._files[row]
             yield str(file), file
+
+    def digest(self) -> str:
+        """As `EncodedFiles` says."""
+        return folder_digest((name, self._path / name) for name in self._files)
 
 
 def require_same_size(image: Bytes, name: str, first: tuple[int, ...], first_name: str) -> None:

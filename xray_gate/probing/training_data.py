@@ -1,14 +1,16 @@
 """A model's training data, which may be far larger than memory and is read in passes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from xray_gate.core.errors import InputError
-from xray_gate.probing.encoded_files import ClassFolder, ParquetFiles
+from xray_gate.core.file_digest import file_digest
+from xray_gate.probing.encoded_files import ClassFolder, EncodedFiles, ParquetFiles
 from xray_gate.probing.image_files import Size
 from xray_gate.probing.oracle import FloatArray, IndexArray, LabelArray
 from xray_gate.probing.training_rows import EncodedRows, NpzRows, Shape, TrainingRows
@@ -43,6 +45,15 @@ class TrainingData(Protocol):
     @property
     def shape(self) -> Shape:
         """(channels, height, width) of every image."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """`sha256:` and a hash over the stored bytes, for a folder over the files' names, too.
+
+        Made once, when it is first asked for; what somebody changes in the files between this and
+        a pass over them is not seen. Raises `InputError` where a file cannot be read.
+        """
         ...
 
     def __len__(self) -> int:
@@ -106,29 +117,44 @@ def open_images(path: Path, size: Size | None = None, channels: int | None = Non
 
 
 def _opened(path: Path, size: Size | None, channels: int | None, labelled: bool) -> TrainingData:
-    source = str(path)
     if path.is_dir():
         shards = _parquet_files(path)
-        files = ParquetFiles(shards) if shards else ClassFolder(path)
-        return _StoredTrainingData(source, EncodedRows(files, source, size, channels))
+        return _encoded(ParquetFiles(shards) if shards else ClassFolder(path), path, size, channels)
     if not path.is_file():
         raise InputError(f"{path}: no such file or folder; give a .npz, a .parquet or a folder")
     if path.suffix.lower() == ".npz":
-        return _StoredTrainingData(source, NpzRows(path, size, channels, labelled))
+        rows = NpzRows(path, size, channels, labelled)
+        return _StoredTrainingData(str(path), rows, partial(file_digest, path))
     if path.suffix.lower() == ".parquet":
-        return _StoredTrainingData(
-            source, EncodedRows(ParquetFiles([path]), source, size, channels)
-        )
+        return _encoded(ParquetFiles([path]), path, size, channels)
     raise InputError(
         f"{path}: unknown kind of training data {path.suffix!r}; give .npz, .parquet, a folder of "
         ".parquet files, or a folder with a sub-folder per class"
     )
 
 
+def _encoded(
+    files: EncodedFiles, path: Path, size: Size | None, channels: int | None
+) -> TrainingData:
+    rows = EncodedRows(files, str(path), size, channels)
+    return _StoredTrainingData(str(path), rows, files.digest)
+
+
 @dataclass(frozen=True)
 class _StoredTrainingData:
     source: str
     _stored: TrainingRows
+    _digest: Callable[[], str]
+
+    @cached_property
+    def sha256(self) -> str:
+        try:
+            return self._digest()
+        except OSError as error:
+            raise InputError(
+                f"{error.filename or self.source}: cannot be read ({error.strerror}); check its "
+                "permissions, and that nobody moves the files while they are read"
+            ) from error
 
     @property
     def shape(self) -> Shape:

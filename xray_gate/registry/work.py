@@ -15,7 +15,8 @@ from xray_gate.core.verdict import Decision, DetectorJudgement, Enforcement, Ver
 from xray_gate.policy.files import Policy
 from xray_gate.registry.ports import LeasePort
 from xray_gate.registry.refusal import status_text
-from xray_gate.scan.work import Lease, Registration, VersionKey, VersionState
+from xray_gate.registry.rows import version_row
+from xray_gate.scan.work import Lease, ModelOrigin, Registration, VersionKey, VersionState
 
 
 class RegistryWork:
@@ -88,6 +89,12 @@ class RegistryWork:
                 if recorded is not None and recorded.verdict is Verdict.PASSED:
                     return other
         return None
+
+    def origin_of(self, lease: Lease) -> ModelOrigin:
+        """Where the version comes from; nowhere, where it has been deleted in the meantime."""
+        with self._transaction() as connection:
+            row = version_row(connection, lease.registration.key)
+        return ModelOrigin(None, "") if row is None else ModelOrigin(row.run_id, row.source or "")
 
     def finish(
         self,

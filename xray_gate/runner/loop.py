@@ -20,8 +20,11 @@ from xray_gate.scan.work import (
     Champion,
     EvidenceSink,
     Lease,
+    MissingTraining,
     Scanner,
     ScanOutput,
+    TrainingFetcher,
+    TrainingFiles,
     WorkQueue,
 )
 
@@ -38,6 +41,7 @@ class RunnerParts:
 
     queue: WorkQueue
     fetch: ArtifactFetcher
+    fetch_training: TrainingFetcher
     scan: Scanner
     publish: EvidenceSink
     measuring: PolicySet | None = None
@@ -116,17 +120,17 @@ class Runner:
             )
             return unscannable(ref, policy, reason, datetime.now(UTC))
         try:
-            fetched = self._parts.fetch(lease.registration.location)
-            with fetched as path, self._champion(lease, policy) as champion:
-                return self._parts.scan(path, ref, policy, champion)
+            with (
+                self._parts.fetch(lease.registration.location) as path,
+                self._champion(lease, policy) as champion,
+                self._logged_training(lease, policy) as logged,
+            ):
+                return self._parts.scan(path, ref, policy, champion, logged)
         except XrayGateError as error:
             reason = str(error)
         except Exception as error:
             _logger.exception("the scan of %s failed", ref)
-            reason = (
-                f"a bug of ours: {type(error).__name__}: {error}; please report it with the "
-                "runner's log"
-            )
+            reason = _bug(error)
         return unscannable(ref, policy, reason, datetime.now(UTC))
 
     @contextmanager
@@ -147,6 +151,27 @@ class Runner:
                 _logger.exception("the champion of %s cannot be had", lease.registration.key)
             yield found
 
+    @contextmanager
+    def _logged_training(
+        self, lease: Lease, policy: Policy
+    ) -> Iterator[TrainingFiles | MissingTraining | None]:
+        """The data that the model's run logged, where the policy wants those, or why it has none.
+
+        A registrant has them in hand, so they must not keep the other detectors from their work.
+        """
+        with ExitStack() as stack:
+            found: TrainingFiles | MissingTraining | None = None
+            try:
+                if policy.wants_logged_training_data:
+                    origin = self._parts.queue.origin_of(lease)
+                    found = stack.enter_context(self._parts.fetch_training(origin))
+            except XrayGateError as error:
+                found = MissingTraining(str(error))
+            except Exception as error:
+                _logger.exception("the data of %s cannot be had", lease.registration.key)
+                found = MissingTraining(_bug(error))
+            yield found
+
     def _publish(
         self, lease: Lease, output: ScanOutput, decision: Decision, policy: Policy
     ) -> str | None:
@@ -157,6 +182,10 @@ class Runner:
             # version pending, and the missing link shows in `xray-gate status`.
             _logger.exception("the report of %s could not be logged", lease.registration.key)
             return None
+
+
+def _bug(error: Exception) -> str:
+    return f"a bug of ours: {type(error).__name__}: {error}; please report it with the runner's log"
 
 
 @contextmanager

@@ -12,7 +12,8 @@ from xray_gate.policy.calibration import Calibration, Reference
 from xray_gate.policy.files import Policy
 from xray_gate.probing.probe_set import ProbeSet
 from xray_gate.scan.lineup import build_detector
-from xray_gate.scan.pipeline import Scan, ScanRequest, preprocessing_of
+from xray_gate.scan.opening import preprocessing_of
+from xray_gate.scan.pipeline import Scan, ScanRequest
 from xray_gate.scan.ports import Device
 
 _DETECTOR = "model_xray"

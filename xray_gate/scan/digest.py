@@ -1,11 +1,10 @@
 """The digest of a model: a hash over the name and content of every file."""
 
-import hashlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from xray_gate.core.errors import InputError, ScanError
+from xray_gate.core.file_digest import file_digest, folder_digest
 
 # MLflow's download adds this file to a folder; it is no part of the model, and nothing is loaded
 # from it.
@@ -30,22 +29,14 @@ def _digest(path: Path) -> str:
     if path.is_symlink():
         raise ScanError(f"{path.name}: is a symbolic link; give the file or folder itself")
     if path.is_file():
-        return f"sha256:{_file_hash(path)}"
+        return file_digest(path)
     if not path.is_dir():
         raise InputError(f"{path}: there is no such file or folder; check the path")
-    total = hashlib.sha256()
-    count = 0
-    for file in _files(path):
-        name = file.relative_to(path).as_posix()
-        if name == _ADDED_BY_DOWNLOAD:
-            continue
-        # The length keeps one name from running into the next.
-        encoded = os.fsencode(name)
-        total.update(b"%d:%b:%b\n" % (len(encoded), encoded, _file_hash(file).encode()))
-        count += 1
-    if count == 0:
+    named = [(file.relative_to(path).as_posix(), file) for file in _files(path)]
+    files = [(name, file) for name, file in named if name != _ADDED_BY_DOWNLOAD]
+    if not files:
         raise InputError(f"{path}: the folder is empty; give a model")
-    return f"sha256:{total.hexdigest()}"
+    return folder_digest(files)
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -57,8 +48,3 @@ def _files(folder: Path) -> Iterator[Path]:
             )
         if entry.is_file():
             yield entry
-
-
-def _file_hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

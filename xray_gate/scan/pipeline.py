@@ -12,7 +12,12 @@ from typing import Any
 import numpy as np
 
 from xray_gate import __version__
-from xray_gate.core.errors import InputError, ModelAnswerError, ScanError, XrayGateError
+from xray_gate.core.errors import (
+    ModelAnswerError,
+    ModelProcessError,
+    ScanError,
+    XrayGateError,
+)
 from xray_gate.core.evidence import (
     DetectorEvidence,
     Evidence,
@@ -26,13 +31,14 @@ from xray_gate.policy.escalation import NOT_NEEDED, need_of
 from xray_gate.policy.files import Policy
 from xray_gate.probing.answer_checks import CheckedOracle, check_answers, recheck
 from xray_gate.probing.oracle import LabelArray
-from xray_gate.probing.preprocessing import Preprocessing
 from xray_gate.probing.probe_set import ProbeSet
 from xray_gate.probing.training_data import TrainingData
 from xray_gate.scan.digest import model_digest
 from xray_gate.scan.lineup import Known, build_detector, line_up, not_run, stream_of_a_plugin
-from xray_gate.scan.ports import Device, ModelLimits, ModelOpener, ModelRequest, OpenModel
-from xray_gate.scan.work import Champion, ScanOutput
+from xray_gate.scan.opening import check_classes, preprocessing_of, probed_request
+from xray_gate.scan.ports import Device, ModelOpener, ModelRequest, OpenModel
+from xray_gate.scan.training import training_facts
+from xray_gate.scan.work import Champion, MissingTraining, ScanOutput
 
 Progress = Callable[[str, int, int], None]
 
@@ -41,7 +47,8 @@ Progress = Callable[[str, int, int], None]
 class ScanRequest:
     """What to scan: `path` holds the files, `ref` is what people call the model.
 
-    `training`: the data that it was trained on, for the detectors that need them.
+    `training`: the data that it was trained on, for the detectors that need them; or why they
+    cannot be had, which those detectors then say.
     """
 
     path: Path
@@ -51,7 +58,7 @@ class ScanRequest:
     seed: int
     device: Device = "auto"
     champion: Champion | None = None
-    training: TrainingData | None = None
+    training: TrainingData | MissingTraining | None = None
 
 
 class Scan:
@@ -91,14 +98,16 @@ class Scan:
         )
 
     def _ask(self, request: ScanRequest, draft: Evidence) -> ScanOutput:
+        # First, as a pass over large data would be taken off the time that the model has.
+        training = training_facts(request.training)
         rng = np.random.default_rng(request.seed)
         # Streams of their own, by the detectors' places in the list: neither a check nor another
         # detector may move the planes, whose scores are compared with a calibration's.
         check_rng, *detector_rngs = rng.spawn(1 + len(ALL_DETECTORS))
         (champion_rng,) = rng.spawn(1)
         with ExitStack() as stack:
-            model = stack.enter_context(self._open_model(_model_request(request)))
-            _check_classes(request.policy, model)
+            model = stack.enter_context(self._open_model(_request(request, request.path)))
+            check_classes(request.policy, model)
             labels = check_answers(model, request.probes.as_batch(), check_rng)
             evidence = replace(
                 draft,
@@ -108,19 +117,19 @@ class Scan:
                 environment={**model.environment, **draft.environment},
             )
             champion, compared = self._champion(request, model.classes, champion_rng, stack)
-            told = {**evidence.environment, **compared, **_training_facts(request.training)}
+            told = {**evidence.environment, **compared, **training}
             evidence = replace(evidence, environment=told)
             oracle = CheckedOracle(model, check_rng)
-            subject = Subject(oracle, request.probes, labels, champion, request.training)
+            subject = Subject(oracle, request.probes, labels, champion, *_training(request))
             runs: list[DetectorRun] = []
             streams = dict(zip(ALL_DETECTORS, detector_rngs, strict=True))
             for name in line_up(request.policy, self._detectors):
                 stream = streams.get(name) or stream_of_a_plugin(request.seed, name)
                 so_far = replace(evidence, detectors=tuple(run.evidence for run in runs))
                 runs.append(self._run(request, so_far, name, subject, stream))
-            recheck(model, request.probes.as_batch(), labels, check_rng)
+            obstacle = _recheck(model, request.probes, labels, check_rng)
         return ScanOutput(
-            replace(evidence, detectors=tuple(run.evidence for run in runs)),
+            replace(evidence, obstacle=obstacle, detectors=tuple(run.evidence for run in runs)),
             planes=[plane for run in runs for plane in run.planes],
             triggers=[trigger for run in runs for trigger in run.triggers],
         )
@@ -159,9 +168,7 @@ class Scan:
             return None, {}
         facts: dict[str, Any] = {"ref": champion.ref}
         try:
-            opened = stack.enter_context(
-                self._open_model(_model_request(replace(request, path=champion.path)))
-            )
+            opened = stack.enter_context(self._open_model(_request(request, champion.path)))
             if opened.classes != classes:
                 raise ModelAnswerError(f"it knows {opened.classes} classes, the model {classes}")
             labels = check_answers(opened, request.probes.as_batch(), rng)
@@ -174,6 +181,21 @@ class Scan:
             return None, {"champion": {**facts, "compared": False, "reason": str(error)}}
 
 
+def _recheck(
+    model: OpenModel, probes: ProbeSet, labels: LabelArray, rng: np.random.Generator
+) -> str | None:
+    """Why the probes could not be asked about again, if the model's process is gone.
+
+    What was measured before it ended stands. Answers that changed leave nothing standing, and raise
+    `ModelAnswerError`.
+    """
+    try:
+        recheck(model, probes.as_batch(), labels, rng)
+    except ModelProcessError as error:
+        return str(error)
+    return None
+
+
 def unscannable(ref: str, policy: Policy, reason: str, now: datetime) -> ScanOutput:
     """Evidence that a model could not even be looked at: never a pass under any policy."""
     draft = _draft(ref, "unknown", policy, default_seed(policy), now)
@@ -183,11 +205,6 @@ def unscannable(ref: str, policy: Policy, reason: str, now: datetime) -> ScanOut
 def default_seed(policy: Policy) -> int:
     """The seed of the policy's calibration, since scores are compared with that one's; else 0."""
     return 0 if policy.calibration is None else policy.calibration.seed
-
-
-def preprocessing_of(policy: Policy) -> Preprocessing:
-    """The preprocessing that a policy declares."""
-    return Preprocessing.from_json(policy.document.preprocessing.model_dump(mode="json"))
 
 
 def _draft(ref: str, digest: str, policy: Policy, seed: int, now: datetime) -> Evidence:
@@ -203,50 +220,8 @@ def _draft(ref: str, digest: str, policy: Policy, seed: int, now: datetime) -> E
     )
 
 
-def model_request(
-    path: Path, policy: Policy, classes: int, shape: tuple[int, ...], device: Device
-) -> ModelRequest:
-    """How the model at `path` is opened and asked under `policy`, for images of `shape`.
-
-    It has to know at least `classes` labels, or as many as the policy says.
-    """
-    document = policy.document
-    channels, height, width = shape
-    return ModelRequest(
-        path=path,
-        preprocessing=preprocessing_of(policy),
-        outputs=document.outputs,
-        classes=document.classes or classes,
-        input_shape=(channels, height, width),
-        device=device,
-        limits=ModelLimits(document.limits.seconds, document.limits.memory_mb * 2**20),
-    )
-
-
-def _model_request(request: ScanRequest) -> ModelRequest:
-    shape = request.probes.images.shape[1:]
-    classes = _least_classes(request)
-    return model_request(request.path, request.policy, classes, shape, request.device)
-
-
-def _least_classes(request: ScanRequest) -> int:
-    seen = int(request.probes.labels.max()) + 1
-    declared = request.policy.document.classes
-    if declared is not None and declared < seen:
-        raise InputError(
-            f"the policy {request.policy.name} says that there are {declared} classes, but the "
-            f"probes hold the label {seen - 1}; correct `classes` or the probes"
-        )
-    return declared or seen
-
-
-def _check_classes(policy: Policy, model: OpenModel) -> None:
-    declared = policy.document.classes
-    if declared is not None and model.classes != declared:
-        raise ModelAnswerError(
-            f"the model has {model.classes} classes, but the policy {policy.name} says {declared}; "
-            "correct `classes`, or register the model under a name with another policy"
-        )
+def _request(request: ScanRequest, path: Path) -> ModelRequest:
+    return probed_request(path, request.policy, request.probes, request.device)
 
 
 def _model_facts(facts: ModelFacts, model: OpenModel) -> ModelFacts:
@@ -264,10 +239,9 @@ def _probe_facts(probes: ProbeSet, labels: LabelArray) -> ProbeFacts:
     )
 
 
-def _training_facts(training: TrainingData | None) -> dict[str, Any]:
-    if training is None:
-        return {}
-    return {"training_data": {"source": training.source, "samples": len(training)}}
+def _training(request: ScanRequest) -> tuple[TrainingData | None, str | None]:
+    found = request.training
+    return (None, found.reason) if isinstance(found, MissingTraining) else (found, None)
 
 
 def _environment(policy: Policy) -> dict[str, Any]:

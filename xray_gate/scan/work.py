@@ -73,6 +73,29 @@ class Champion:
 
 
 @dataclass(frozen=True)
+class ModelOrigin:
+    """What the registry says of where a version comes from; both as the registrant gave them."""
+
+    run_id: str | None
+    source: str
+
+
+@dataclass(frozen=True)
+class TrainingFiles:
+    """A model's training data: `path` holds them, `source` is what people call that place."""
+
+    source: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class MissingTraining:
+    """Why training data that a policy wants cannot be had; `reason` ends in what to do next."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class ScanOutput:
     """All that a scan leaves behind: evidence for ever, planes and triggers for the figures."""
 
@@ -104,6 +127,10 @@ class WorkQueue(Protocol):
         """The newest other version of the same name that passed and is admitted, or None."""
         ...
 
+    def origin_of(self, lease: Lease) -> ModelOrigin:
+        """Where the version comes from."""
+        ...
+
     def finish(
         self,
         lease: Lease,
@@ -131,6 +158,14 @@ class ArtifactFetcher(Protocol):
         ...
 
 
+class TrainingFetcher(Protocol):
+    """Brings the training data here that were logged with a model's run."""
+
+    def __call__(self, origin: ModelOrigin) -> AbstractContextManager[TrainingFiles]:
+        """Their files, for the time of the context; raises `ScanError`."""
+        ...
+
+
 class EvidenceSink(Protocol):
     """Where people look at a scan: an MLflow run."""
 
@@ -145,7 +180,15 @@ class Scanner(Protocol):
     """Scans the files at a path under a policy."""
 
     def __call__(
-        self, path: Path, ref: str, policy: Policy, champion: Champion | None
+        self,
+        path: Path,
+        ref: str,
+        policy: Policy,
+        champion: Champion | None,
+        logged: TrainingFiles | MissingTraining | None,
     ) -> ScanOutput:
-        """The evidence; raises `InputError` when model, probes or policy cannot be used."""
+        """The evidence; raises `InputError` when model, probes or policy cannot be used.
+
+        `logged`: the training data of the model's run, where the policy wants those.
+        """
         ...

@@ -1,0 +1,64 @@
+"""How a policy wants a model to be opened and asked."""
+
+from pathlib import Path
+
+from xray_gate.core.errors import InputError, ModelAnswerError
+from xray_gate.policy.files import Policy
+from xray_gate.probing.preprocessing import Preprocessing
+from xray_gate.probing.probe_set import ProbeSet
+from xray_gate.scan.ports import Device, ModelLimits, ModelRequest, OpenModel
+
+
+def preprocessing_of(policy: Policy) -> Preprocessing:
+    """The preprocessing that a policy declares."""
+    return Preprocessing.from_json(policy.document.preprocessing.model_dump(mode="json"))
+
+
+def model_request(
+    path: Path, policy: Policy, classes: int, shape: tuple[int, ...], device: Device
+) -> ModelRequest:
+    """How the model at `path` is opened and asked under `policy`, for images of `shape`.
+
+    It has to know at least `classes` labels, or as many as the policy says.
+    """
+    document = policy.document
+    channels, height, width = shape
+    return ModelRequest(
+        path=path,
+        preprocessing=preprocessing_of(policy),
+        outputs=document.outputs,
+        classes=document.classes or classes,
+        input_shape=(channels, height, width),
+        device=device,
+        limits=ModelLimits(document.limits.seconds, document.limits.memory_mb * 2**20),
+    )
+
+
+def probed_request(path: Path, policy: Policy, probes: ProbeSet, device: Device) -> ModelRequest:
+    """The same for the shape and the labels of `probes`.
+
+    Raises `InputError` where these hold a label that the policy does not know of.
+    """
+    shape = probes.images.shape[1:]
+    return model_request(path, policy, _least_classes(policy, probes), shape, device)
+
+
+def check_classes(policy: Policy, model: OpenModel) -> None:
+    """Raise `ModelAnswerError` where the model knows another number of labels than declared."""
+    declared = policy.document.classes
+    if declared is not None and model.classes != declared:
+        raise ModelAnswerError(
+            f"the model has {model.classes} classes, but the policy {policy.name} says {declared}; "
+            "correct `classes`, or register the model under a name with another policy"
+        )
+
+
+def _least_classes(policy: Policy, probes: ProbeSet) -> int:
+    seen = int(probes.labels.max()) + 1
+    declared = policy.document.classes
+    if declared is not None and declared < seen:
+        raise InputError(
+            f"the policy {policy.name} says that there are {declared} classes, but the "
+            f"probes hold the label {seen - 1}; correct `classes` or the probes"
+        )
+    return declared or seen
