@@ -1,18 +1,21 @@
 """Scan every model of a folder with every detector of a policy: a table model x detector.
 
     python -m benchmarks.detector_table FOLDER --policy POLICY.yaml --out results.json
-        [--probes PROBES] [--triggers FOLDER] [--training FOLDER]
+        [--probes PROBES] [--triggers FOLDER] [--training FOLDER] [--beside results.json ...]
 
 FOLDER holds models and a ``manifest.json`` as ``benchmarks.lab`` writes it, and a
 ``probes_DATASET.npz`` for each data set unless ``--probes`` names one for all. Results are kept as
 they come, so that an interrupted run goes on where it stopped. ``--triggers``: where reversed
 triggers are written, one ``MODEL-LABEL.npz`` each with ``mask`` and ``pattern``. ``--training``:
-where ``benchmarks.lab.training_sets`` wrote what the models were trained on.
+where ``benchmarks.lab.training_sets`` wrote what the models were trained on. ``--beside``: results
+under other policies, for the same table.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -24,7 +27,7 @@ import numpy as np
 from benchmarks.model_folder import Row, scan_missing
 from benchmarks.whole_files import write_npz
 from xray_gate import wiring
-from xray_gate.core.verdict import Outcome
+from xray_gate.detectors.all_detectors import ALL_DETECTORS
 from xray_gate.policy.decision import decide
 from xray_gate.policy.files import Policy, read_policy
 from xray_gate.probing.probe_set import ProbeSet
@@ -85,7 +88,7 @@ def scan(
             "seconds": round(found.seconds, 1),
         }
         for found in output.evidence.detectors
-        if outcomes[found.name].outcome is not Outcome.SKIPPED
+        if policy.document.detectors.mode(found.name) != "off"
     }
     return {
         **{key: entry.get(key) for key in _KNOWN},
@@ -128,6 +131,12 @@ def score(name: str, statistics: Mapping[str, Any]) -> str:
     return "-"
 
 
+def _reason(found: Mapping[str, Any]) -> str:
+    """Why a detector has no figures, up to the next step."""
+    reason = str(found["reason"] or "-")
+    return reason.partition(":")[0].partition(";")[0]
+
+
 def _target(row: Row) -> str:
     """The labels that triggers lead to, or the mapping's name where they follow the image's own."""
     single = row.get("target_label")
@@ -135,18 +144,31 @@ def _target(row: Row) -> str:
     return ", ".join(map(str, targets)) or row.get("mapping") or "-"
 
 
+def joined(rows: Iterable[Row]) -> list[Row]:
+    """One row for each model, with the detectors of all its rows in the order of a report."""
+    models: dict[str, Row] = {}
+    for row in rows:
+        known = models.setdefault(row["file"], {**row, "detectors": {}})
+        known["detectors"] |= row["detectors"]
+    places = {name: place for place, name in enumerate(ALL_DETECTORS)}
+    for row in models.values():
+        found = sorted(row["detectors"].items(), key=lambda item: places.get(item[0], len(places)))
+        row["detectors"] = dict(found)
+    return list(models.values())
+
+
 def table(rows: Sequence[Row]) -> list[str]:
     """One line for each model and detector, in Markdown."""
     headings = ("model", "target", "detector", "outcome", "score", "suspected", "queries", "s")
     lines = ["| " + " | ".join(headings) + " |", "|" + "---|" * len(headings)]
-    for row in sorted(rows, key=lambda row: (row["attack"] or "", row["file"])):
+    for row in sorted(joined(rows), key=lambda row: (row["attack"] or "", row["file"])):
         for name, found in row["detectors"].items():
             cells = (
                 row["file"].removesuffix(".onnx"),
                 _target(row),
                 name,
                 found["outcome"],
-                score(name, found["statistics"]),
+                score(name, found["statistics"]) if found["statistics"] else _reason(found),
                 ", ".join(map(str, found["suspected"])) or "-",
                 f"{found['queries']:,}",
                 f"{found['seconds']:.0f}",
@@ -164,6 +186,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--probes", type=Path)
     parser.add_argument("--triggers", type=Path)
     parser.add_argument("--training", type=Path)
+    parser.add_argument("--beside", type=Path, nargs="*", default=[], metavar="FILE")
     parser.add_argument("--only", nargs="*", metavar="FILE", help="models to scan; all without")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
@@ -173,7 +196,8 @@ def main(argv: list[str] | None = None) -> int:
         return scan(path, entry, policy, probes, args.seed, args.triggers, args.training)
 
     rows = scan_missing(args.folder, args.out, policy, args.probes, scanned, args.only or ())
-    print("\n".join(table(rows)))
+    others = [json.loads(path.read_text(encoding="utf-8")) for path in args.beside]
+    print("\n".join(table([*rows, *itertools.chain(*others)])))
     return 0
 
 

@@ -33,3 +33,25 @@ def test_a_line_names_every_target_or_the_rule(known: dict[str, Any], shown: str
     line = table([row(**known)])[-1]
 
     assert line == f"| a | {shown} | trigger_sweep | passed | p 1e+00 | - | 1,000 | 2 |"
+
+
+def test_results_under_several_policies_stand_in_one_table() -> None:
+    other = row(target_label=0)
+    skipped = {
+        "outcome": "skipped",
+        "reason": "needs the model's own training data: none were given; name them",
+        "suspected": [],
+        "statistics": {},
+        "queries": 0,
+        "seconds": 0.0,
+    }
+    other["detectors"] = {"dtinspector": skipped, "model_xray": {**skipped, "reason": "oh; no"}}
+
+    lines = table([other, row(target_label=0)])
+
+    assert [line.split(" | ")[2] for line in lines[2:]] == [
+        "model_xray",
+        "trigger_sweep",
+        "dtinspector",
+    ]
+    assert lines[-1].split(" | ")[3:5] == ["skipped", "needs the model's own training data"]
