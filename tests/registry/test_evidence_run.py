@@ -7,6 +7,11 @@ from mlflow.tracking import MlflowClient
 
 from tests.report.b3d_builders import b3d, b3d_statistics, reversed_trigger
 from tests.report.builders import decision, plane
+from tests.report.dtinspector_builders import (
+    dtinspector,
+    dtinspector_statistics,
+    learned_patch,
+)
 from tests.report.sweep_builders import shown_trigger, statistics, sweep
 from tests.support.evidence import clean, make_policy
 from xray_gate.core.evidence import DetectorEvidence, RunState
@@ -31,7 +36,8 @@ def logged(client: MlflowClient, tmp_path: Path, found: DetectorEvidence) -> Any
         replace(judgement, name=detector.name)
         for judgement, detector in zip(decision().judgements, (xray, found), strict=True)
     )
-    shown = reversed_trigger() if found.name == "b3d" else shown_trigger()
+    by_detector = {"b3d": reversed_trigger(), "dtinspector": learned_patch()}
+    shown = by_detector.get(found.name, shown_trigger())
     output = ScanOutput(clean_with(xray, found), [plane()], [shown])
     runs = EvidenceRuns(client.tracking_uri, write_report)
     run_id = runs(KEY, output, decision(judgements=judgements), make_policy(tmp_path / "policies"))
@@ -111,6 +117,31 @@ def test_a_b3d_that_did_not_complete_logs_its_cost_only(
     metrics = logged(client, tmp_path, found).data.metrics
     assert metrics["b3d.queries"] == 1_234_567
     assert not [name for name in metrics if name.startswith("b3d_")]
+
+
+def test_dtinspector_logs_the_label_with_the_lowest_ratio(
+    client: MlflowClient, tmp_path: Path
+) -> None:
+    run = logged(client, tmp_path, dtinspector())
+    assert {k: v for k, v in run.data.metrics.items() if k.startswith("dtinspector_")} == {
+        "dtinspector_transfer_ratio": 0.12,
+        "dtinspector_anomaly_index": 12.4,
+        "dtinspector_fitted_ratio": 0.95,
+    }
+    assert run.data.params["dtinspector.patches_by"] == "gradients_or_queries"
+    artifacts = [item.path for item in client.list_artifacts(run.info.run_id, "triggers")]
+    assert sorted(artifacts) == ["triggers/dtinspector_label_3.npz", "triggers/trigger_000.png"]
+
+
+@pytest.mark.parametrize(
+    "found", [{}, dtinspector_statistics(transfer_ratio=[None] * 6)], ids=["none", "untested"]
+)
+def test_a_dtinspector_without_ratios_logs_its_cost_only(
+    client: MlflowClient, tmp_path: Path, found: dict[str, Any]
+) -> None:
+    metrics = logged(client, tmp_path, dtinspector(statistics=found)).data.metrics
+    assert metrics["dtinspector.queries"] == 70_592
+    assert not [name for name in metrics if name.startswith("dtinspector_")]
 
 
 def test_a_report_that_cannot_be_written_fails_the_run(

@@ -7,6 +7,12 @@ from typing import Any
 
 from tests.report.b3d_builders import b3d, b3d_report, b3d_statistics, reversed_trigger
 from tests.report.builders import HOSTILE, decision, evidence, plane, report, unscannable
+from tests.report.dtinspector_builders import (
+    dtinspector,
+    dtinspector_report,
+    dtinspector_statistics,
+    learned_patch,
+)
 from tests.report.sweep_builders import one_row, shown_trigger, statistics, sweep, swept_report
 from xray_gate.core.evidence import ModelFacts, SuspectedLabel
 from xray_gate.core.verdict import DetectorJudgement, Outcome
@@ -105,6 +111,21 @@ def hostile_b3d() -> dict[str, Any]:
     return b3d_report(b3d(statistics=found), Outcome.PASSED)
 
 
+def hostile_dtinspector() -> dict[str, Any]:
+    """An inspection in whose statistics every string is foreign."""
+    found = dtinspector_statistics(
+        transfer_ratio={HOSTILE: HOSTILE, "3": 0.5},
+        fitted_ratio=[HOSTILE] * 6,
+        labels_not_tested=[HOSTILE, 1],
+        training_samples=HOSTILE,
+        no_gradients=HOSTILE,
+    )
+    named = {"source": HOSTILE, "samples": HOSTILE, "sha256": HOSTILE}
+    return dtinspector_report(
+        dtinspector(statistics=found), Outcome.PASSED, environment={"training_data": named}
+    )
+
+
 def hostile_trigger() -> ShownTrigger:
     curve = DoseCurve(HOSTILE, (0.1, 0.2), {3: (0.1, 0.9)}, 0.1)
     return shown_trigger(text=HOSTILE, detector=HOSTILE, dose_curve=curve)
@@ -121,5 +142,9 @@ PAGES = {
     "b3d": lambda: render_html(b3d_report(), [], NAMES, [reversed_trigger()]),
     "hostile b3d": lambda: render_html(
         hostile_b3d(), [], [HOSTILE] * 4, [reversed_trigger(text=HOSTILE, detector=HOSTILE)]
+    ),
+    "dtinspector": lambda: render_html(dtinspector_report(), [], NAMES, [learned_patch()]),
+    "hostile dtinspector": lambda: render_html(
+        hostile_dtinspector(), [], [HOSTILE] * 6, [learned_patch(text=HOSTILE, label=None)]
     ),
 }

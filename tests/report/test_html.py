@@ -34,6 +34,20 @@ def test_the_page_asks_for_nothing_and_runs_nothing(page: str) -> None:
     assert "@import" not in page
 
 
+@pytest.mark.parametrize(
+    ("told", "option"),
+    [
+        ({"samples": 9, "sha256": "sha256:abc"}, True),
+        ({"missing": "none was logged"}, False),
+        (None, False),
+    ],
+)
+def test_training_data_are_told_with_their_digest(told: object, option: bool) -> None:
+    page = render_html(report(evidence(environment={"training_data": told})), [])
+    assert ("--policy FILE --training-data FILE" in page) is option
+    assert (page.partition("How to reproduce")[2].count("sha256:abc") == 2) is option
+
+
 def test_the_security_policy_admits_this_style_sheet_only(page: str) -> None:
     parsed = Page(page)
     (policy,) = [
@@ -67,7 +81,7 @@ def test_ids_are_unique_and_every_reference_has_its_target(page: str) -> None:
     assert wanted <= set(ids)
 
 
-@pytest.mark.parametrize("name", ["hostile", "hostile sweep", "hostile b3d"])
+@pytest.mark.parametrize("name", ["hostile", "hostile sweep", "hostile b3d", "hostile dtinspector"])
 def test_hostile_strings_are_shown_and_do_nothing(name: str) -> None:
     text = PAGES[name]()
     assert "<script" not in text

@@ -25,7 +25,7 @@ def test_b3d_is_told_from_the_sentence_to_the_numbers() -> None:
         seen.index(words)
         for words in (
             B3D_SENTENCE,
-            "Largest anomaly index 5.678 suspicious at or above 2, not by itself",
+            "Largest anomaly index 5.678 suspicious above 2, not by itself",
             "Triggers that were found",
             "Trigger 1: a reversed trigger of 1.1 pixels for label 3",
             "3 of the 4 images shown here change their label to 3 frog.",

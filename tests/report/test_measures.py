@@ -155,10 +155,11 @@ def test_a_share_that_is_nearly_all_or_none_does_not_say_all_or_none(
 
 def test_of_a_score_by_label_the_largest_counts_and_lies_on_no_side_by_itself() -> None:
     statistics = {"anomaly_index": [0.5, None, 3.2, "x"], "mask_l1": [1.0, 2.0], "held_back": 50}
+    statistics |= {"training_accuracy": 0.9, "training_samples": 400}
     threshold = {"bound": 2.0, "suspicious": "above", "source": "policy default"}
     (found,) = measures(statistics, {"anomaly_index": threshold})
     assert (found.name, found.score) == ("Largest anomaly index", 3.2)
-    assert found.rule == "suspicious at or above 2, not by itself"
+    assert found.rule == "suspicious above 2, not by itself"
     assert found.beyond is None
     assert number_line(found) == ""
 

@@ -2,6 +2,7 @@ import pytest
 
 from tests.report.b3d_builders import b3d_report
 from tests.report.builders import evidence, report, unscannable
+from tests.report.dtinspector_builders import dtinspector, dtinspector_report
 from tests.report.sweep_builders import LIMIT, statistics, sweep, swept_report
 from xray_gate.core.evidence import RunState
 from xray_gate.core.verdict import Outcome
@@ -37,6 +38,26 @@ def test_a_failed_b3d_leads_the_same_way() -> None:
     assert "training images of the suspected label (3)" in said
     assert "stamp the trigger on samples of your own" in said
     assert "calibrate" not in said
+
+
+def test_a_failed_dtinspector_leads_to_the_training_samples() -> None:
+    said = steps(dtinspector_report())
+    places = [
+        said.index(words)
+        for words in (
+            "Look at the training samples of the suspected label (3)",
+            "`xray-gate cleanse` lists",
+            "scan with other seeds",
+        )
+    ]
+    assert places == sorted(places)
+    assert "calibrate" not in said
+    assert "stamp" not in said
+
+
+def test_samples_are_listed_only_for_a_label_that_dtinspector_accuses() -> None:
+    assert "cleanse" not in steps(dtinspector_report(dtinspector(suspected_labels=())))
+    assert "cleanse" not in steps(b3d_report())
 
 
 def test_a_failed_sweep_without_a_label_sends_to_all_of_them() -> None:

@@ -4,6 +4,11 @@ from dataclasses import replace
 import pytest
 
 from tests.report.builders import HOSTILE, THRESHOLD, decision, evidence, report, unscannable
+from tests.report.dtinspector_builders import (
+    dtinspector,
+    dtinspector_report,
+    dtinspector_statistics,
+)
 from tests.report.sweep_builders import SENTENCE, statistics, sweep, swept_report
 from xray_gate.core.evidence import RunState
 from xray_gate.core.verdict import DetectorJudgement, Enforcement, Outcome, Verdict
@@ -47,6 +52,20 @@ def test_a_sweep_that_passed_accuses_no_label() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("reason", "end"),
+    [(None, "(88 %)\n"), ("no slopes", "(88 %); patches learned by queries: no slopes\n")],
+)
+def test_dtinspector_is_told_by_its_index_and_by_why_it_took_queries(
+    reason: str | None, end: str
+) -> None:
+    found = dtinspector(statistics=dtinspector_statistics(no_gradients=reason))
+    assert render_text(dtinspector_report(found)).endswith(
+        "failed (70,592 queries, 98.4 s): anomaly_index 12.4 (suspicious above 3.5, not by "
+        f"itself); suspected label 3 {end}"
+    )
+
+
 def test_a_reason_of_the_verdict_is_not_said_again() -> None:
     found = sweep(state=RunState.INCONCLUSIVE, reason="give more probes", statistics={})
     text = render_text(swept_report(found, Outcome.INCONCLUSIVE))
@@ -64,6 +83,23 @@ def test_a_detector_that_crashed_says_why_even_with_a_threshold() -> None:
 
 def test_probes_are_counted() -> None:
     assert "200 clean samples of 4 classes, accuracy 78.0%" in render_text(report())
+
+
+@pytest.mark.parametrize(
+    ("told", "line"),
+    [
+        ({"samples": 50_000, "sha256": "sha256:ab"}, "training  50,000 samples, sha256:ab\n"),
+        ({"samples": 50_000}, "training  50,000 samples\n"),
+        ({"samples": 9, "sha256": HOSTILE}, "training  9 samples, <script>alert"),
+    ],
+)
+def test_training_data_are_counted(told: dict[str, object], line: str) -> None:
+    assert line in render_text(report(evidence(environment={"training_data": told})))
+
+
+@pytest.mark.parametrize("told", [{"missing": "none was logged"}, {"samples": "many"}, None, 3])
+def test_where_there_are_no_training_data_no_line_is_said(told: object) -> None:
+    assert "\ntraining" not in render_text(report(evidence(environment={"training_data": told})))
 
 
 def test_a_model_that_could_not_be_scanned_shows_the_obstacle() -> None:

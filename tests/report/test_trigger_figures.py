@@ -13,6 +13,8 @@ from xray_gate.report.trigger_figures import (
     MOST_PAIRS,
     change_figure,
     enlarged,
+    noun,
+    title,
     trigger_figure,
 )
 
@@ -85,6 +87,16 @@ def test_hostile_texts_and_names_are_harmless() -> None:
     plain = decoded(trigger_figure(shown_trigger(), ["a", "b", "c", "d"]))
     hostile = decoded(trigger_figure(shown_trigger(text=HOSTILE), [HOSTILE] * 4))
     assert hostile.size == plain.size
+
+
+def test_the_figure_of_a_patch_says_that_it_is_one() -> None:
+    shown = shown_trigger()
+    patch = shown_trigger(detector="dtinspector")
+    assert (noun(shown), noun(patch)) == ("trigger", "patch")
+    away = shown_trigger(detector="dtinspector", label=3)
+    assert title(away, ["a", "b", "c", "d"]) == "Patch that leads away from label 3 d"
+    assert title(patch) == title(shown_trigger(label=3)) == shown.text
+    assert trigger_figure(patch) != trigger_figure(shown)
 
 
 def test_a_trigger_without_images_still_has_a_figure() -> None:

@@ -7,9 +7,15 @@ import pytest
 from PIL import Image
 
 from tests.report.b3d_builders import reversed_trigger
+from tests.report.dtinspector_builders import learned_patch
 from tests.report.sweep_builders import shown_trigger
 from xray_gate.report.palette import share_colour
-from xray_gate.report.trigger_section import MOST_TRIGGERS, in_words, trigger_section
+from xray_gate.report.trigger_section import (
+    MOST_TRIGGERS,
+    in_words,
+    patch_section,
+    trigger_section,
+)
 
 NAMES = ["cat", "dog", "bird", "frog"]
 
@@ -19,6 +25,7 @@ NAMES = ["cat", "dog", "bird", "frog"]
     [
         ([3, 3, 3], "All 3 images shown here change their label to 3 frog."),
         ([0, 3, 3], "2 of the 3 images shown here change their label to 3 frog."),
+        ([0, 1, 3], "1 of the 3 images shown here changes its label to 3 frog."),
         ([1, 3, 3], "All 3 images shown here change their label to 3 frog (2), 1 dog (1)."),
         ([0, 1, 2], "None of the 3 images shown here changes its label."),
     ],
@@ -88,6 +95,15 @@ def test_without_triggers_there_is_no_section() -> None:
     assert trigger_section([], {"trigger_sweep": "failed"}) is None
 
 
+def test_a_patch_that_leads_away_is_no_trigger() -> None:
+    shown = [learned_patch(), reversed_trigger()]
+    section = trigger_section(shown, {"dtinspector": "failed", "b3d": "passed"})
+    assert section is not None
+    assert (section.found, section.passed) == (False, True)
+    assert [view.detector for view in section.triggers] == ["b3d"]
+    assert [view.detector for view in patch_section(shown).patches] == ["dtinspector"]
+
+
 def test_a_reversed_trigger_shows_its_mask_and_its_pattern() -> None:
     section = trigger_section([reversed_trigger()], {"b3d": "failed"}, NAMES)
     assert section is not None
@@ -147,7 +163,6 @@ def test_large_parts_do_not_keep_their_pixels_sharp() -> None:
         (["trigger_sweep"], "None of the triggers tried moved more images"),
         (["b3d"], "No label's reversed trigger is far smaller"),
         (["trigger_sweep", "b3d"], "No detector failed the model for any"),
-        (["dtinspector"], "No detector failed the model for any"),
     ],
 )
 def test_a_pass_is_explained_by_the_detectors_that_gave_it(detectors: list[str], said: str) -> None:

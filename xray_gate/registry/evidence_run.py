@@ -1,6 +1,6 @@
 """Logs a scan to an MLflow run: scores, parameters, planes, triggers, and the report."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,8 +22,12 @@ _SWEEP = {
     "p_value": "sweep_p_value",
     "excess": "sweep_excess",
 }
-# Statistics of B3D, by label; the metrics have `b3d_` before the name.
-_B3D = ("mask_l1", "anomaly_index", "success_rate")
+# Statistics by label; the metrics have the detector's name before theirs. They are of the label for
+# which the first is smallest, which has the largest anomaly index.
+_BY_LABEL = {
+    "b3d": ("mask_l1", "anomaly_index", "success_rate"),
+    "dtinspector": ("transfer_ratio", "anomaly_index", "fitted_ratio"),
+}
 
 ReportWriter = Callable[[Path, ScanOutput, Decision, Policy], object]
 
@@ -102,16 +106,19 @@ def _scores(detector: DetectorEvidence) -> dict[str, float]:
     if detector.name == "trigger_sweep":
         found = {metric: statistics.get(statistic) for statistic, metric in _SWEEP.items()}
         return {m: float(value) for m, value in found.items() if isinstance(value, int | float)}
-    return _smallest_mask(statistics) if detector.name == "b3d" else {}
+    names = _BY_LABEL.get(detector.name, ())
+    return {f"{detector.name}_{name}": v for name, v in _of_one_label(statistics, names).items()}
 
 
-def _smallest_mask(statistics: Mapping[str, Any]) -> dict[str, float]:
-    """B3D's scores for the label with the smallest mask, which has the largest anomaly index."""
-    if not (sizes := statistics.get("mask_l1")):
+def _of_one_label(statistics: Mapping[str, Any], names: Sequence[str]) -> dict[str, float]:
+    """Of the label with the smallest entry under the first name; None is a label not tested."""
+    first = statistics.get(names[0]) if names else None
+    tested = [value for value in first or () if value is not None]
+    if not first or not tested:
         return {}
-    label = sizes.index(min(sizes))
-    found = {name: statistics.get(name) for name in _B3D}
-    return {f"b3d_{name}": float(values[label]) for name, values in found.items() if values}
+    label = first.index(min(tested))
+    found = {name: statistics.get(name) for name in names}
+    return {name: float(values[label]) for name, values in found.items() if values}
 
 
 def _by_range(value: Any) -> dict[str, float]:

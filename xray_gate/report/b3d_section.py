@@ -15,7 +15,7 @@ from xray_gate.report.json_v1 import DetectorV1
 from xray_gate.report.measures import number
 from xray_gate.report.palette import hex_colour
 from xray_gate.report.svg import share_bar
-from xray_gate.report.told import UNKNOWN, told_count, told_share
+from xray_gate.report.told import UNKNOWN, told_count, told_pixels, told_share
 from xray_gate.report.visible import label_name, visible
 
 B3D = "b3d"
@@ -104,7 +104,7 @@ def _shown(row: _Row, largest: float, class_names: Names) -> ReversedLabel:
     drawn = row.size is not None and largest > 0
     return ReversedLabel(
         label=label_name(row.label, class_names),
-        size=UNKNOWN if row.size is None else _pixels(row.size),
+        size=told_pixels(row.size),
         bar=share_bar((row.size or 0.0) / largest, hex_colour(row.label)) if drawn else Markup(""),
         index=UNKNOWN if index is None else number(round(index, 2)),
         success=told_share(entries["success_rate"]),
@@ -117,8 +117,8 @@ def _shown(row: _Row, largest: float, class_names: Names) -> ReversedLabel:
 
 def _facts(detector: DetectorV1, sizes: Sequence[float]) -> list[tuple[str, str]]:
     facts = [
-        ("median of the masks", f"{_pixels(median(sizes))} pixels" if sizes else UNKNOWN),
-        ("smallest mask", f"{_pixels(min(sizes))} pixels" if sizes else UNKNOWN),
+        ("median of the masks", f"{told_pixels(median(sizes))} pixels" if sizes else UNKNOWN),
+        ("smallest mask", f"{told_pixels(min(sizes))} pixels" if sizes else UNKNOWN),
         ("held-back images", told_count(detector.statistics.get("held_back"))),
         ("queries", f"{detector.queries:,}"),
         ("time", f"{detector.seconds:.1f} s"),
@@ -129,10 +129,6 @@ def _facts(detector: DetectorV1, sizes: Sequence[float]) -> list[tuple[str, str]
 def _size(value: object) -> float | None:
     size = as_number(value)
     return size if size is not None and size >= 0 else None
-
-
-def _pixels(size: float) -> str:
-    return f"{size:,.1f}" if size < 1e9 else number(size)
 
 
 def _yes_or_no(value: object) -> str:

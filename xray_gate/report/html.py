@@ -15,14 +15,16 @@ from markupsafe import Markup, escape
 from xray_gate.probing.planes import ScannedPlane
 from xray_gate.probing.shown_trigger import ShownTrigger
 from xray_gate.report.b3d_section import b3d_section
+from xray_gate.report.dtinspector_section import dtinspector_section
 from xray_gate.report.figures import caption, label_shares, plane_figure
+from xray_gate.report.foreign import as_mapping
 from xray_gate.report.json_v1 import DetectorV1, ReportV1, dump
 from xray_gate.report.label_bars import Share, label_bars
 from xray_gate.report.measures import measures, number, percent
 from xray_gate.report.next_steps import headline, next_steps
 from xray_gate.report.svg import number_line, verdict_icon
 from xray_gate.report.sweep_section import sweep_section
-from xray_gate.report.trigger_section import trigger_section
+from xray_gate.report.trigger_section import patch_section, trigger_section
 from xray_gate.report.visible import label_name, visible
 
 MOST_PLANES = 12
@@ -55,12 +57,14 @@ def render_html(
 ) -> str:
     """The page for a report as `report_json` gives it, with its planes and triggers.
 
-    It holds at most `MOST_PLANES` planes of one pixel range, and `MOST_TRIGGERS` triggers.
-    Everything foreign is escaped, and a content security policy forbids whatever the page does
-    not hold itself. Raises pydantic's ValidationError (a ValueError) when `report` is no report.
+    It holds at most `MOST_PLANES` planes of one pixel range, and `MOST_TRIGGERS` triggers and as
+    many of DTInspector's patches. Everything foreign is escaped, and a content security policy
+    forbids whatever the page does not hold itself. Raises pydantic's ValidationError (a
+    ValueError) when `report` is no report.
     """
     read = ReportV1.model_validate(report)
     style, policy = _style()
+    training = as_mapping(read.environment.get("training_data"))
     return (
         _environment()
         .get_template("report.html.j2")
@@ -76,10 +80,13 @@ def render_html(
             shown=trigger_section(triggers, _outcomes(read), class_names),
             sweep=sweep_section(read.detectors, class_names),
             reversals=b3d_section(read.detectors, class_names),
+            inspection=dtinspector_section(read.detectors, training, class_names),
+            patched=patch_section(triggers, class_names),
             not_run=[
                 d for d in read.detectors if d.outcome in ("skipped", "errored", "inconclusive")
             ],
             ran=[d for d in read.detectors if d.outcome != "skipped"],
+            trained="samples" in training,
             measures=measures,
             number_line=number_line,
             number=number,

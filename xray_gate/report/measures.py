@@ -26,10 +26,14 @@ _RANGES = {
 _MOST_PARTS = 4
 # Numbers that say how a detector worked, not what it found.
 _NO_SCORES = frozenset(
-    {"candidate", "candidates", "images", "detection_limit", "champion_queries", "held_back"}
+    {
+        *("candidate", "candidates", "images", "detection_limit", "champion_queries", "held_back"),
+        *("training_accuracy", "training_samples"),
+    }
 )
 # Statistics by label of which the largest one is the score. It is held against its bound together
-# with other conditions (B3D: the size of the mask), so that by itself it lies on no side.
+# with other conditions (B3D: the size of the mask; DTInspector: whether patches were learned), so
+# that by itself it lies on no side.
 _LARGEST_OF = frozenset({"anomaly_index"})
 # Which of the tested triggers a flip rate is the best of.
 _READINGS = {"flip_rate": "all-to-one", "total_flip_rate": "all-to-all"}
@@ -44,7 +48,7 @@ class Measure:
     suspicious where it is a number of the policy's; one at a level is a clean reference's own
     score, and as such is not. `allowance` is what models without a backdoor stay under, for a
     score that is judged by a p-value. `joint`: the bound is one of several conditions, so that
-    alone it puts the score on no side.
+    alone it puts the score on no side; the bound itself is not suspicious.
     """
 
     key: str
@@ -89,7 +93,7 @@ class Measure:
 
     @property
     def _strict(self) -> bool:
-        return self.level is not None
+        return self.level is not None or self.joint
 
 
 def measures(statistics: Mapping[str, Any], thresholds: Mapping[str, Any]) -> list[Measure]:

@@ -1,11 +1,14 @@
 """What a verdict means for the person who reads it, and what to do about it."""
 
 from xray_gate.report.b3d_section import B3D
+from xray_gate.report.dtinspector_section import DTINSPECTOR
 from xray_gate.report.json_v1 import DetectorV1, ReportV1
 from xray_gate.report.sweep_section import SWEEP
 
-# They show images with the trigger that they found, and are judged without a calibration.
+# They show images with the trigger that they found.
 _SHOW_TRIGGERS = (SWEEP, B3D)
+# They are judged by bounds of their own, without a calibration.
+_NOT_CALIBRATED = (*_SHOW_TRIGGERS, DTINSPECTOR)
 
 _HEADLINES = {
     "passed": "Passed",
@@ -47,6 +50,7 @@ def _failed(report: ReportV1) -> list[str]:
     return [
         "Do not deploy this model, and keep the file: it is the evidence.",
         *_look(report, sorted(labels)),
+        *_list_samples(report),
         "Ask where the weights come from. Retrain from base weights that you trust and on data "
         "whose origin you know, register the result as a new version and scan that.",
         _false_alarm(report),
@@ -71,6 +75,15 @@ def _look(report: ReportV1, labels: list[int]) -> list[str]:
     return []
 
 
+def _list_samples(report: ReportV1) -> list[str]:
+    if not any(d.name == DTINSPECTOR and d.suspected_labels for d in _failing(report)):
+        return []
+    return [
+        "Find the training samples that probably carry a trigger: `xray-gate cleanse` lists them, "
+        "from this report and the training data."
+    ]
+
+
 def _false_alarm(report: ReportV1) -> str:
     failing = _failing(report)
     if failing and all(d.name in _SHOW_TRIGGERS for d in failing):
@@ -78,6 +91,11 @@ def _false_alarm(report: ReportV1) -> str:
             "If you believe that this is a false alarm, stamp the trigger on samples of your own "
             "or scan with other probes and seeds, and compare with a clean model of the same task "
             "before making an exception."
+        )
+    if failing and all(d.name in _NOT_CALIBRATED for d in failing):
+        return (
+            "If you believe that this is a false alarm, scan with other seeds, and compare with a "
+            "clean model of the same task before making an exception."
         )
     return (
         "If you believe that this is a false alarm, compare with clean models of the same "

@@ -7,9 +7,8 @@ from pathlib import Path
 from xray_gate.core.errors import InputError
 from xray_gate.probing.trigger_files import StoredTrigger, read_trigger
 from xray_gate.report.b3d_section import B3D
+from xray_gate.report.dtinspector_section import DTINSPECTOR
 from xray_gate.report.json_v1 import DetectorV1, ReportV1, read_report
-
-_DTINSPECTOR = "dtinspector"
 
 
 @dataclass(frozen=True)
@@ -37,13 +36,13 @@ TRIGGERS = Wanted(
     use="filter by one of them",
 )
 PATCHES = Wanted(
-    _DTINSPECTOR,
+    DTINSPECTOR,
     one="patch",
     many="patches",
-    missing=f"patch of {_DTINSPECTOR} from the scan in report.json; scan the model with "
-    f"--training-data and --out under a policy that names {_DTINSPECTOR}",
+    missing=f"patch of {DTINSPECTOR} from the scan in report.json; scan the model with "
+    f"--training-data and --out under a policy that names {DTINSPECTOR}",
     use="look for samples by one of them",
-    accuser=_DTINSPECTOR,
+    accuser=DTINSPECTOR,
 )
 
 

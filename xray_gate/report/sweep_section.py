@@ -20,14 +20,13 @@ from xray_gate.report.foreign import (
 from xray_gate.report.json_v1 import DetectorV1
 from xray_gate.report.label_bars import Share, label_bars
 from xray_gate.report.measures import number
-from xray_gate.report.told import UNKNOWN, told_count, told_share
+from xray_gate.report.told import UNKNOWN, told_count, told_labels, told_share
 from xray_gate.report.visible import label_name, visible
 
 SWEEP = "trigger_sweep"
 """The detector's name."""
 
 _MOST_ROWS = 20
-_MOST_LABELS = 12
 _SMALLEST_P = 1e-6
 
 Names = Sequence[str] | None
@@ -106,7 +105,7 @@ def sweep_section(detectors: Sequence[DetectorV1], class_names: Names) -> SweepS
                 tested=_tested(statistics, class_names),
                 bars=label_bars(statistics.get("flip_rate_by_label"), class_names, together=max),
                 limit=_limit(statistics.get("detection_limit")),
-                sources_not_tested=_labels(statistics.get("sources_not_tested"), class_names),
+                sources_not_tested=told_labels(statistics.get("sources_not_tested"), class_names),
                 families_not_judged=_texts(statistics.get("families_not_judged")),
             )
     return None
@@ -196,13 +195,6 @@ def _name_of(kind: Mapping[str, Any]) -> str:
 
 def _text_of(kind: Mapping[str, Any]) -> str:
     return as_text(kind.get("text")) or as_text(kind.get("kind")) or UNKNOWN
-
-
-def _labels(value: object, class_names: Names) -> str:
-    labels = [label for label in map(as_label, as_list(value)) if label is not None]
-    names = [label_name(label, class_names) for label in labels[:_MOST_LABELS]]
-    rest = len(labels) - len(names)
-    return ", ".join(names) + (f" and {rest} more" if rest else "")
 
 
 def _texts(value: object) -> str:

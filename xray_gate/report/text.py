@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from xray_gate.report.foreign import as_count, as_mapping, as_text
 from xray_gate.report.json_v1 import DetectorV1, ReportV1
 from xray_gate.report.measures import Measure, measures, number, percent
 from xray_gate.report.visible import visible
@@ -29,9 +30,18 @@ def render_text(report: Mapping[str, Any]) -> str:
             f"probes    {read.probes.count:,} clean samples of {read.probes.classes:,} classes, "
             f"accuracy {read.probes.accuracy:.1%}"
         )
+    lines += _training(read)
     lines.append("detectors" if read.detectors else "detectors none ran")
     lines += _detectors(read)
     return "\n".join(lines) + "\n"
+
+
+def _training(report: ReportV1) -> Iterator[str]:
+    """The data themselves; why there are none is what the detectors say that need them."""
+    told = as_mapping(report.environment.get("training_data"))
+    samples, digest = as_count(told.get("samples")), as_text(told.get("sha256"))
+    if samples is not None:
+        yield f"training  {samples:,} samples{f', {visible(digest, 100)}' if digest else ''}"
 
 
 def _enforcement(report: ReportV1) -> str:
@@ -65,6 +75,8 @@ def _findings(detector: DetectorV1, told: Sequence[str]) -> Iterator[str]:
     if detector.outcome == "failed":
         for suspected in detector.suspected_labels[:_MOST_SUSPECTS]:
             yield f"suspected label {suspected.label} ({percent(suspected.share)})"
+    if without := as_text(detector.statistics.get("no_gradients")):
+        yield visible(f"patches learned by queries: {without}", _LONGEST_FINDING)
     explained = judged and detector.outcome in ("passed", "failed")
     reason = detector.reason or ""
     if reason and not explained and not any(reason in line for line in told):

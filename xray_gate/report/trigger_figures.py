@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw
 from xray_gate.probing.oracle import FloatArray
 from xray_gate.probing.shown_trigger import ShownTrigger
 from xray_gate.report.drawing import FAINT, INK, PAGE, fitted_text, png, thumbnail
+from xray_gate.report.dtinspector_section import DTINSPECTOR
 from xray_gate.report.palette import label_colour, share_colour
 from xray_gate.report.visible import label_name
 
@@ -22,6 +23,18 @@ _CHANGE_SIZE = 256
 _PART_SIZE = 192
 _GAP, _MARGIN, _TITLE, _LABEL = 16, 20, 74, 36
 _FRAME, _SPACE = 4, 2
+
+
+def noun(trigger: ShownTrigger) -> str:
+    """What captions call it: DTInspector's patches are no attacker's triggers."""
+    return "patch" if trigger.detector == DTINSPECTOR else "trigger"
+
+
+def title(trigger: ShownTrigger, class_names: Sequence[str] | None = None) -> str:
+    """Short enough for a figure; of a patch, that it leads away from its label."""
+    if trigger.detector != DTINSPECTOR or trigger.label is None:
+        return trigger.text
+    return f"Patch that leads away from label {label_name(trigger.label, class_names)}"
 
 
 def enlarged(pixels: FloatArray, size: int = IMAGE_SIZE) -> Image.Image:
@@ -44,9 +57,10 @@ def trigger_figure(trigger: ShownTrigger, class_names: Sequence[str] | None = No
     page = Image.new("RGB", (2 * _MARGIN + columns * step - _GAP, _TITLE + 2 * row), PAGE)
     draw = ImageDraw.Draw(page)
     width = page.width - 2 * _MARGIN
-    fitted_text(draw, (_MARGIN, 12), trigger.text, width, 24)
-    said = "above the clean images, below the same ones with the trigger, each with its label"
-    fitted_text(draw, (_MARGIN, 42), said, width, 16, FAINT)
+    fitted_text(draw, (_MARGIN, 12), title(trigger, class_names), width, 24)
+    images = "samples" if trigger.detector == DTINSPECTOR else "clean images"
+    below = f"below the same ones with the {noun(trigger)}, each with its label"
+    fitted_text(draw, (_MARGIN, 42), f"above the {images}, {below}", width, 16, FAINT)
     for index in range(min(len(trigger.before), MOST_PAIRS)):
         left = _MARGIN + index * step
         before, after = int(trigger.labels_before[index]), int(trigger.labels_after[index])

@@ -1,6 +1,7 @@
 """What the page shows of each trigger: pairs of images, the change, positions and doses.
 
-A reversed trigger also shows what it was reversed to: its mask and its pattern.
+A reversed trigger also shows what it was reversed to: its mask and its pattern. DTInspector's
+patches, which lead away from their label and are nobody's triggers, are a section of their own.
 """
 
 import base64
@@ -13,6 +14,7 @@ from xray_gate.probing.oracle import FloatArray
 from xray_gate.probing.shown_trigger import ShownTrigger
 from xray_gate.report.b3d_section import B3D
 from xray_gate.report.drawing import png
+from xray_gate.report.dtinspector_section import DTINSPECTOR
 from xray_gate.report.measures import percent
 from xray_gate.report.svg import swatch
 from xray_gate.report.sweep_section import SWEEP
@@ -23,7 +25,9 @@ from xray_gate.report.trigger_figures import (
     change_figure,
     enlarged,
     mask_figure,
+    noun,
     pattern_figure,
+    title,
 )
 from xray_gate.report.visible import label_name
 
@@ -97,12 +101,21 @@ class TriggerSection:
     left_out: int
 
 
+@dataclass(frozen=True)
+class PatchSection:
+    """DTInspector's; `left_out` more are not shown."""
+
+    patches: list[TriggerView]
+    left_out: int
+
+
 def trigger_section(
     triggers: Sequence[ShownTrigger],
     outcomes: Mapping[str, str],
     class_names: Sequence[str] | None = None,
 ) -> TriggerSection | None:
     """None where there is no trigger. `outcomes` are those of the detectors, by name."""
+    triggers = [trigger for trigger in triggers if trigger.detector != DTINSPECTOR]
     if not triggers:
         return None
     said = {outcomes.get(trigger.detector) for trigger in triggers}
@@ -115,6 +128,17 @@ def trigger_section(
             for trigger in triggers[:MOST_TRIGGERS]
         ],
         left_out=max(0, len(triggers) - MOST_TRIGGERS),
+    )
+
+
+def patch_section(
+    triggers: Sequence[ShownTrigger], class_names: Sequence[str] | None = None
+) -> PatchSection:
+    """DTInspector's patches, out of all triggers."""
+    patches = [trigger for trigger in triggers if trigger.detector == DTINSPECTOR]
+    return PatchSection(
+        [_view(patch, False, class_names) for patch in patches[:MOST_TRIGGERS]],
+        max(0, len(patches) - MOST_TRIGGERS),
     )
 
 
@@ -139,7 +163,8 @@ def in_words(trigger: ShownTrigger, class_names: Sequence[str] | None = None) ->
     if not targets:
         return f"None of the {len(after)} images shown here changes its label."
     who = "All" if len(targets) == len(after) else f"{len(targets)} of the"
-    start = f"{who} {len(after)} images shown here change their label"
+    change = "changes its label" if len(targets) == 1 else "change their label"
+    start = f"{who} {len(after)} images shown here {change}"
     order = sorted(set(targets), key=lambda label: (-targets.count(label), label))
     names = {label: label_name(label, class_names) for label in order}
     if len(order) == 1:
@@ -153,7 +178,7 @@ def _view(trigger: ShownTrigger, found: bool, class_names: Sequence[str] | None)
     return TriggerView(
         detector=trigger.detector,
         found=found,
-        text=trigger.text,
+        text=title(trigger, class_names),
         told=in_words(trigger, class_names),
         pairs=[
             _pair(trigger, index, class_names)
@@ -193,9 +218,10 @@ def _parts(trigger: ShownTrigger) -> list[Part]:
         ),
     ]
     small = max(mask.shape) <= IMAGE_SIZE
+    named = f"the {noun(trigger)}: {trigger.text}"
     return [
-        Part(title, caption, _embedded(image), small, f"{title} of the trigger: {trigger.text}")
-        for title, caption, image in drawn
+        Part(part, caption, _embedded(image), small, f"{part} of {named}")
+        for part, caption, image in drawn
     ]
 
 
@@ -205,9 +231,11 @@ def _brighter(most: float) -> str:
 
 def _pair(trigger: ShownTrigger, index: int, class_names: Sequence[str] | None) -> Pair:
     before, after = int(trigger.labels_before[index]), int(trigger.labels_after[index])
+    name = f"image {index + 1}"
+    stamped = f"{name} with the {noun(trigger)}"
     return Pair(
-        _image(trigger.before[index], before, f"image {index + 1}", class_names),
-        _image(trigger.after[index], after, f"image {index + 1} with the trigger", class_names),
+        _image(trigger.before[index], before, name, class_names),
+        _image(trigger.after[index], after, stamped, class_names),
         changed=after != before,
     )
 
