@@ -46,6 +46,8 @@ _KEPT = (
     "iterations",
     "transfer_ratio",
     "fitted_ratio",
+    "held_back_ratio",
+    "no_gradients",
 )
 # What is kept of a model's manifest entry.
 _KNOWN = (

@@ -270,7 +270,7 @@ def test_a_scan_leads_to_a_list(
     """From the model to the table, with the patch that DTInspector itself learns."""
     policy = write(
         cleanse_place.folder / "policy.yaml",
-        document(detectors={"dtinspector": {"samples": 40, "iterations": 150, "batch": 20}}),
+        document(detectors={"dtinspector": {"samples": 25, "iterations": 150, "batch": 20}}),
     )
     folder = cleanse_place.folder / "real"
     probes = write_samples(cleanse_place.folder / "probes.npz", 80, 4)

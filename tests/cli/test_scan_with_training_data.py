@@ -14,7 +14,7 @@ from tests.policy.builders import document, write
 from tests.support.planted import planted_model, samples, with_patch, write_samples
 
 TARGET = 3
-QUICK = {"samples": 40, "iterations": 150, "batch": 20}
+QUICK = {"samples": 25, "iterations": 150, "batch": 20}
 
 
 def training_set(path: Path, poisoned: int) -> Path:

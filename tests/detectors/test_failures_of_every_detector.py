@@ -217,7 +217,7 @@ def test_a_failure_is_told_and_leaves_the_verdict_open(
     [
         ("model_xray", "three classes"),
         ("b3d", "the model knows 2 labels, and among fewer than 4 masks none can stand out"),
-        ("dtinspector", "only 2 of 2 labels have 20 training samples"),
+        ("dtinspector", "only 2 of 2 labels have 25 training samples"),
     ],
 )
 def test_too_few_classes_are_inconclusive(name: str, said: str, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from xray_gate.probing.probe_set import ProbeSet
 from xray_gate.probing.training_data import TrainingData, open_training_data
 from xray_gate.probing.trigger_files import StoredTrigger
 
-QUICK = {"samples": 40, "iterations": 150, "batch": 20}
+QUICK = {"samples": 25, "iterations": 150, "batch": 20}
 SEEDS = range(6)
 BUDGET = "xray_gate.mitigation.cleansing._MOST_VALUES"
 

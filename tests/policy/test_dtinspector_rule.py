@@ -31,6 +31,7 @@ def ratios(
             "transfer_ratio": list(transfer),
             "anomaly_index": list(index or present),
             "fitted_ratio": list(fitted or [None if p is None else 0.97 for p in present]),
+            "held_back_ratio": [None if p is None else 0.95 for p in present],
             **statistics,
         },
         queries=1000,
@@ -51,7 +52,9 @@ def judged(found: DetectorEvidence, **settings: Any) -> DetectorJudgement:
         ([0.98, 0.3, 0.96, 0.95], [0, 3.5, 0, 0], Outcome.PASSED),
         # All above .9: clean, whatever the index.
         ([0.98, 0.91, 1.0, 1.0], [0, 50.0, 0, 0], Outcome.PASSED),
-        ([0.98, 0.9, 1.0, 1.0], [0, 50.0, 0, 0], Outcome.FAILED),
+        ([0.98, 0.7, 0.9, 1.0], [0, 50.0, 0, 0], Outcome.FAILED),
+        # The patch does hardly more to other confident samples.
+        ([0.98, 0.71, 0.9, 1.0], [0, 50.0, 0, 0], Outcome.PASSED),
     ],
 )
 def test_an_abnormally_low_ratio_fails(
@@ -61,10 +64,11 @@ def test_an_abnormally_low_ratio_fails(
 
 
 def test_the_bounds_are_the_policys() -> None:
-    found = ratios([0.98, 0.8, 0.96, 0.95], [0, 4.0, 0, 0])
+    found = ratios([0.98, 0.6, 0.96, 0.95], [0, 4.0, 0, 0])
     assert judged(found).outcome is Outcome.FAILED
     assert judged(found, index=4).outcome is Outcome.PASSED
-    assert judged(found, clean_above=0.7).outcome is Outcome.PASSED
+    assert judged(found, clean_above=0.5).outcome is Outcome.PASSED
+    assert judged(found, least_gap=0.4).outcome is Outcome.PASSED
     assert judged(found, index=2).thresholds == {
         "anomaly_index": {"bound": 2.0, "suspicious": "above", "source": "policy images"}
     }
@@ -74,12 +78,22 @@ def test_the_reason_says_what_was_seen() -> None:
     found = judged(ratios([0.98, 0.3, 0.96, 0.95], [0, 8.25, 0, 0]))
     assert found.reason == (
         "a patch that changes 97% of the training samples that the model most confidently calls "
-        "1 (car) changes 30% of the least confident ones, index 8.2: the confident ones probably "
-        "carry a trigger (index above 3.5)"
+        "1 (car), and 95% of others like them, changes 30% of the least confident ones, index 8.2: "
+        "the confident ones probably carry a trigger (index above 3.5)"
     )
     assert judged(ratios(HIGH)).reason == (
         "patches learned on confident training samples carry over to the others (lowest: 90% for "
         "label 3 (cat), index 0.0, threshold 3.5)"
+    )
+
+
+def test_a_pass_says_why_a_label_that_stands_out_is_no_finding() -> None:
+    found = judged(ratios([0.98, 0.75, 0.96, 0.95], [0, 6.0, 0, 0]))
+    assert found.outcome is Outcome.PASSED
+    assert str(found.reason).endswith(
+        "; label 1 (car) stands out (index 6.0), but its patch changes 95% of other confident "
+        "samples and 75% of unconfident ones, less than least_gap 25% apart: it was fitted to its "
+        "own samples"
     )
 
 
@@ -126,6 +140,8 @@ def test_patches_that_were_not_learned_are_no_pass() -> None:
         {"anomaly_index": [0.0]},
         {"fitted_ratio": [True, 1.0, 1.0, 1.0]},
         {"fitted_ratio": None},
+        {"held_back_ratio": [None, 1.0, 1.0, 1.0]},
+        {"held_back_ratio": None},
     ],
 )
 def test_statistics_of_another_kind_cannot_be_judged(broken: dict[str, Any]) -> None:

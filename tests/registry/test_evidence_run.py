@@ -127,6 +127,7 @@ def test_dtinspector_logs_the_label_with_the_lowest_ratio(
         "dtinspector_transfer_ratio": 0.12,
         "dtinspector_anomaly_index": 12.4,
         "dtinspector_fitted_ratio": 0.95,
+        "dtinspector_held_back_ratio": 0.88,
     }
     assert run.data.params["dtinspector.patches_by"] == "gradients_or_queries"
     artifacts = [item.path for item in client.list_artifacts(run.info.run_id, "triggers")]

@@ -21,6 +21,7 @@ def dtinspector_statistics(**changes: Any) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "transfer_ratio": [1.0, 0.96, 1.0, 0.12, 0.3, None],
         "fitted_ratio": [1.0, 0.98, 0.96, 0.95, 0.4, None],
+        "held_back_ratio": [0.96, 0.92, 1.0, 0.88, 0.36, None],
         "anomaly_index": [0.0, 0.56, 0.0, 12.4, 3.2, None],
         "mask_l1": [30.5, 40.25, 36.0, 4.0, 55.0, None],
         "samples": [4000, 5000, 4500, 6000, 480, 12],

@@ -116,6 +116,7 @@ def hostile_dtinspector() -> dict[str, Any]:
     found = dtinspector_statistics(
         transfer_ratio={HOSTILE: HOSTILE, "3": 0.5},
         fitted_ratio=[HOSTILE] * 6,
+        held_back_ratio=[HOSTILE] * 6,
         labels_not_tested=[HOSTILE, 1],
         training_samples=HOSTILE,
         no_gradients=HOSTILE,

@@ -45,6 +45,7 @@ def test_what_dtinspector_did_is_told_in_facts() -> None:
 def test_a_label_has_its_numbers() -> None:
     (row, *_) = section(dtinspector_statistics()).labels
     assert (row.label, row.transfer, row.fitted) == ("3 frog", "12 %", "95 %")
+    assert row.held_back == "88 %"
     assert (row.index, row.size, row.samples) == ("12.4", "4.0", "6,000")
     assert 'width="12.00"' in row.bar
     assert row.suspected

@@ -189,11 +189,17 @@ class DTInspectorSpec(DetectorSpec):
     index: float = Field(default=3.5, gt=0, le=100)
     clean_above: float = Field(default=0.9, ge=0, lt=1)
     least_fitted: float = Field(default=0.75, gt=0, le=1)
+    least_gap: float = Field(
+        default=0.25,
+        ge=0,
+        lt=1,
+        description="by which a patch must change more of other confident samples than of others",
+    )
     least_labels: int = Field(default=4, ge=4)
 
     def settings(self) -> dict[str, Any]:
         """See `DetectorSpec.settings`."""
-        judged = {"index", "clean_above", "least_fitted", "least_labels"}
+        judged = {"index", "clean_above", "least_fitted", "least_gap", "least_labels"}
         return self.model_dump(mode="json", exclude={*OF_THE_POLICY, *judged})
 
 

@@ -26,7 +26,7 @@ _SWEEP = {
 # which the first is smallest, which has the largest anomaly index.
 _BY_LABEL = {
     "b3d": ("mask_l1", "anomaly_index", "success_rate"),
-    "dtinspector": ("transfer_ratio", "anomaly_index", "fitted_ratio"),
+    "dtinspector": ("transfer_ratio", "anomaly_index", "fitted_ratio", "held_back_ratio"),
 }
 
 ReportWriter = Callable[[Path, ScanOutput, Decision, Policy], object]

@@ -30,7 +30,14 @@ DTINSPECTOR = "dtinspector"
 """The detector's name."""
 
 _MOST_ROWS = 20
-_BY_LABEL = ("transfer_ratio", "fitted_ratio", "anomaly_index", "mask_l1", "samples")
+_BY_LABEL = (
+    "transfer_ratio",
+    "fitted_ratio",
+    "held_back_ratio",
+    "anomaly_index",
+    "mask_l1",
+    "samples",
+)
 _LEARNED = {
     "gradient": "The patches were learned by gradients, as in the paper.",
     "soft-label": "The patches were learned by queries alone, without gradients. This is a variant "
@@ -45,13 +52,14 @@ class InspectedLabel:
     """What the patch of one label does; `suspected` where the label stands out.
 
     `transfer` is the share of the unconfident samples that change, which `bar` draws (empty where
-    it is not known), `fitted` that of the confident ones.
+    it is not known), `fitted` that of the confident ones, `held_back` that of others like them.
     """
 
     label: str
     transfer: str
     bar: Markup
     fitted: str
+    held_back: str
     index: str
     size: str
     samples: str
@@ -140,6 +148,7 @@ def _shown(row: _Row, class_names: Names) -> InspectedLabel:
         transfer=told_share(transfer),
         bar=Markup("") if transfer is None else share_bar(transfer, hex_colour(row.label)),
         fitted=told_share(entries["fitted_ratio"]),
+        held_back=told_share(entries["held_back_ratio"]),
         index=UNKNOWN if index is None else number(round(index, 2)),
         size=told_pixels(entries["mask_l1"]),
         samples=told_count(entries["samples"]),

@@ -13,8 +13,8 @@ from xray_gate.probing.oracle import FloatArray, Images, LabelArray
 from xray_gate.probing.probe_set import ProbeSet
 from xray_gate.probing.training_data import TrainingData, open_training_data
 
-QUICK = {"samples": 40, "iterations": 150, "batch": 20, "patches_by": "queries"}
-BY_GRADIENTS = {"samples": 40, "steps": 200, "patches_by": "gradients"}
+QUICK = {"samples": 25, "iterations": 150, "batch": 20, "patches_by": "queries"}
+BY_GRADIENTS = {"samples": 25, "steps": 200, "patches_by": "gradients"}
 SEEDS = range(6)
 TARGET = 3
 SIDE = 8
@@ -120,7 +120,7 @@ def test_too_few_labels_to_compare_are_inconclusive(tmp_path: Path) -> None:
     few = saved(tmp_path, images[kept], labels[kept])
     found = scan(Subject(subject.oracle, subject.probes, subject.probe_labels, training=few))
     assert found.evidence.state is RunState.INCONCLUSIVE
-    assert "only 3 of 5 labels have 20 training samples" in str(found.evidence.reason)
+    assert "only 3 of 5 labels have 25 training samples" in str(found.evidence.reason)
 
 
 def test_without_training_data_it_is_skipped() -> None:

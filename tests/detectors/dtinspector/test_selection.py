@@ -1,3 +1,4 @@
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -20,24 +21,25 @@ reproducible = settings(derandomize=True, deadline=None, max_examples=100)
 def test_the_most_and_the_least_confident_are_taken(doubt: list[float], count: int) -> None:
     labels = np.zeros(len(doubt), np.int64)
     found = Predictions(labels, np.array(doubt, np.float32), 1.0, classes=1)
-    high, low = found.extremes(0, count)
-    assert len(high) == len(low) == min(count, len(doubt) // 2)
-    assert not set(high) & set(low)
-    if len(high):
-        rest = set(range(len(doubt))) - set(high)
-        assert max(found.doubt[high]) <= min(found.doubt[list(rest)])
-        rest = set(range(len(doubt))) - set(low)
-        assert min(found.doubt[low]) >= max(found.doubt[list(rest)])
+    chosen = found.chosen(0, count)
+    high, held_back, low = chosen.confident, chosen.held_back, chosen.unconfident
+    assert len(high) == len(low) == min(count, 2 * len(doubt) // 5)
+    assert len(held_back) == len(high) // 2
+    assert len({*high, *held_back, *low}) == len(high) + len(held_back) + len(low)
+    ranked = found.doubt[high], found.doubt[held_back], found.doubt[low]
+    rest = np.delete(found.doubt, np.concatenate([high, held_back, low]))
+    for surer, less_sure in itertools.pairwise([ranked[0], ranked[1], rest, ranked[2]]):
+        assert max(surer, default=0) <= min(less_sure, default=1)
 
 
 def test_only_samples_of_the_label_are_taken_in_order_of_their_rows() -> None:
-    labels = np.array([1, 0, 1, 0, 1, 1])
-    doubt = np.array([0.1, 0.01, 0.5, 0.6, 0.4, 0.05], np.float32)
-    found = Predictions(labels, doubt, 1.0, classes=2)
-    high, low = found.extremes(1, 2)
-    assert high.tolist() == [0, 5]
-    assert low.tolist() == [2, 4]
-    assert found.extremes(7, 2)[0].tolist() == []
+    labels = np.array([1, 0, 1, 0, 1, 1, 1])
+    doubt = np.array([0.1, 0.01, 0.5, 0.6, 0.4, 0.05, 0.2], np.float32)
+    chosen = Predictions(labels, doubt, 1.0, classes=2).chosen(1, 2)
+    assert chosen.confident.tolist() == [0, 5]
+    assert chosen.held_back.tolist() == [6]
+    assert chosen.unconfident.tolist() == [2, 4]
+    assert Predictions(labels, doubt, 1.0, classes=8).chosen(7, 2).confident.tolist() == []
 
 
 @pytest.mark.parametrize("count", [5, 1030])
@@ -67,5 +69,5 @@ def test_samples_whose_confidence_rounds_to_one_are_told_apart(tmp_path: Path) -
     oracle = SoftOracle(centres, sharpness=60.0)
     found = predict_all(oracle, open_training_data(tmp_path / "t.npz"), lambda done: None)
     assert (oracle.probabilities(Images(images[:3])).max(axis=1) == 1).all()
-    high, low = found.extremes(0, 1)
-    assert (high.tolist(), low.tolist()) == ([0], [1])
+    chosen = found.chosen(0, 1)
+    assert (chosen.confident.tolist(), chosen.unconfident.tolist()) == ([0], [1])

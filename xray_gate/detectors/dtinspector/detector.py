@@ -41,6 +41,9 @@ _FEWEST_SAMPLES = 10
 _INDEX, _CLEAN_ABOVE = 3.5, 0.9
 # Of a patch that does not change the confident samples, nothing follows for the others.
 _LEAST_FITTED = 0.75
+# Nor of one that does nothing to other confident samples either: it was fitted to these alone. Two
+# standard errors of the difference between shares of 25 and of 50 samples are less.
+_LEAST_GAP = 0.25
 # Its own training data a model has learned at least as well as the probes, but for chance.
 _FORGIVEN = 0.05
 _SHOWN = 4
@@ -48,12 +51,13 @@ _SHOWN = 4
 
 @dataclass(frozen=True, eq=False)
 class _Learned:
-    """A label's patch, the confident and the other samples, and their labels under the patch."""
+    """A label's patch, the unconfident samples, and the labels under the patch of three kinds."""
 
     label: int
     patch: ReversedTrigger
     low: FloatArray
     high_after: LabelArray
+    held_back_after: LabelArray
     low_after: LabelArray
 
     @property
@@ -66,20 +70,27 @@ class _Learned:
         """The share of the confident samples that change, in [0, 1]."""
         return float((self.high_after != self.label).mean())
 
+    @property
+    def held_back_ratio(self) -> float:
+        """The share of other confident samples that change, in [0, 1]."""
+        return float((self.held_back_after != self.label).mean())
+
 
 class DTInspector(Detector):
     """Learns a patch for each label on the samples that the model is surest of.
 
     Statistics: `transfer_ratio`, for each label the share in [0, 1] of its least confident samples
     that change under the patch, `fitted_ratio`, that of the confident ones (which should be about
-    .95), and `anomaly_index`, by how many scaled median absolute deviations the transfer ratio lies
+    .95), `held_back_ratio`, that of other confident ones, which the patch was not learned on, and
+    `anomaly_index`, by how many scaled median absolute deviations the transfer ratio lies
     under the median (`anomaly_indices`, with a least deviation); None for a label in
     `labels_not_tested`, which has too few samples (their numbers are in `samples`). `mask_l1`: the
     patches' sizes in pixels. `no_gradients`: why patches were learned by queries where gradients
     were to be tried first, else None. `training_accuracy` in [0, 1] and `training_samples`.
 
     A label is suspected with an index above 3.5, unless all ratios are above .9 (as in the paper),
-    and if its patch was learned at all: a fitted ratio of .75 or more.
+    and, ours, if its patch was learned at all (a fitted ratio of .75 or more) and speaks of
+    confidence: it changes more of the held-back samples than of the unconfident ones, by .25.
     """
 
     name = "dtinspector"
@@ -100,7 +111,7 @@ class DTInspector(Detector):
     def queries_needed(self, classes: int, training: int) -> int:
         """See `Detector.queries_needed`."""
         asked_for_patches = queries_for(self._parameters, classes)
-        return training + asked_for_patches + 2 * self._parameters.samples * classes
+        return training + asked_for_patches + 3 * self._parameters.samples * classes
 
     def _scan(self, subject: Subject, rng: np.random.Generator, progress: Progress) -> Findings:
         training = subject.training
@@ -118,16 +129,17 @@ class DTInspector(Detector):
         learner = find_learner(oracle, self._parameters, training, predictions)
         learned: dict[int, _Learned] = {}
         for label, stream in enumerate(rng.spawn(oracle.classes)):
-            rows = predictions.extremes(label, self._parameters.samples)
-            if len(rows[0]) >= _FEWEST_SAMPLES:
-                high, low = (training.take(each) for each in rows)
+            rows = predictions.chosen(label, self._parameters.samples)
+            if len(rows.confident) >= _FEWEST_SAMPLES:
+                high, low = training.take(rows.confident), training.take(rows.unconfident)
                 patch = learner.learn(label, high, stream)
-                after = [oracle.labels(patch.stamped(images)) for images in (high, low)]
+                asked = high, training.take(rows.held_back), low
+                after = [oracle.labels(patch.stamped(images)) for images in asked]
                 learned[label] = _Learned(label, patch, low, *after)
             progress(len(training) + (label + 1) * len(training) // oracle.classes, total)
         if len(learned) < _FEWEST_LABELS:
             raise Inconclusive(
-                f"only {len(learned)} of {oracle.classes} labels have {2 * _FEWEST_SAMPLES} "
+                f"only {len(learned)} of {oracle.classes} labels have {5 * _FEWEST_SAMPLES // 2} "
                 f"training samples that are predicted so, and {_FEWEST_LABELS} are needed to "
                 "compare; give the whole training set"
             )
@@ -160,6 +172,7 @@ def _findings(
     statistics = {
         "transfer_ratio": of({label: found.transfer_ratio for label, found in learned.items()}),
         "fitted_ratio": of({label: found.fitted_ratio for label, found in learned.items()}),
+        "held_back_ratio": of({label: found.held_back_ratio for label, found in learned.items()}),
         "anomaly_index": of(indices),
         "mask_l1": of({label: found.patch.size for label, found in learned.items()}),
         "samples": np.bincount(predictions.labels, minlength=predictions.classes).tolist(),
@@ -171,7 +184,9 @@ def _findings(
     suspected = [
         label
         for label, found in learned.items()
-        if indices[label] > _INDEX and found.fitted_ratio >= _LEAST_FITTED
+        if indices[label] > _INDEX
+        and found.fitted_ratio >= _LEAST_FITTED
+        and found.held_back_ratio - found.transfer_ratio >= _LEAST_GAP
     ]
     if min(ratios) > _CLEAN_ABOVE:
         suspected = []

@@ -25,16 +25,26 @@ class Predictions:
     accuracy: float
     classes: int
 
-    def extremes(self, label: int, count: int) -> tuple[IndexArray, IndexArray]:
-        """Rows of the most and of the least confident samples predicted as `label`.
-
-        `count` of each, or half of those that there are; both sorted by row.
-        """
+    def chosen(self, label: int, count: int) -> "Chosen":
+        """Of the samples predicted as `label`: `count` of either kind, or two fifths of all."""
         rows = np.flatnonzero(self.labels == label)
         # Of equals the first stored, so that the same data give the same samples.
         ranked = rows[np.argsort(self.doubt[rows], kind="stable")]
-        each = min(count, len(ranked) // 2)
-        return np.sort(ranked[:each]), np.sort(ranked[len(ranked) - each :])
+        each = min(count, 2 * len(ranked) // 5)
+        kinds = ranked[:each], ranked[each : each + each // 2], ranked[len(ranked) - each :]
+        return Chosen(*(np.sort(kind) for kind in kinds))
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """Rows of training samples, each kind sorted, none in two of them.
+
+    `confident` and `unconfident` are as many; `held_back` half as many, the next confident ones.
+    """
+
+    confident: IndexArray
+    held_back: IndexArray
+    unconfident: IndexArray
 
 
 def predict_all(
