@@ -110,8 +110,10 @@ def _accusation(policy: Policy, masks: _Masks, label: int) -> str:
 
 
 def _bounds(spec: B3DSpec, masks: _Masks) -> str:
+    too_small = f"too small is under {spec.share_of_median:.0%} of the median"
+    if spec.at_most_of_median > spec.share_of_median:
+        too_small += f", or under {spec.at_most_of_median:.0%} with an index above {spec.index:g}"
     return (
         f"median of the labels: {median(masks.mask_l1):.1f} pixels; largest anomaly index: "
-        f"{max(masks.anomaly_index):.1f}; too small is under {spec.share_of_median:.0%} of the "
-        f"median, or under {spec.at_most_of_median:.0%} with an index above {spec.index:g}"
+        f"{max(masks.anomaly_index):.1f}; {too_small}"
     )

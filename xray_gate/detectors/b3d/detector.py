@@ -31,7 +31,7 @@ _FEWEST_CLASSES = 4
 _FEWEST_IMAGES = 16
 _MOST_HELD_BACK = 200
 # What a report marks as suspected; what blocks a version is the policy's affair.
-_INDEX, _SHARE, _AT_MOST, _SUCCESS = 2.0, 0.25, 0.5, 0.75
+_INDEX, _SHARE, _AT_MOST, _SUCCESS = 2.0, 0.25, 0.25, 0.75
 _SHOWN = 4
 _MOST_SHOWN = 3
 
