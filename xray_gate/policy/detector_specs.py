@@ -148,10 +148,10 @@ class B3DSpec(DetectorSpec):
     The mini-batch and the iterations are for a CPU; take 64 and 1,000 on a GPU. `images`: what
     triggers are fitted to, `synthetic` for B3D-SS. A mask is too small under `share_of_median` of
     the masks' median, or with an anomaly index above `index` (both as in the paper) if it also is
-    under `at_most_of_median` (ours; 1 for the paper's rule). With as few iterations as a CPU allows,
-    some searches have come far and others have not, which any index takes for outliers; so it
-    adds nothing by default. `least_success`: the share of the held-back images that a trigger has
-    to move to count.
+    under `at_most_of_median` (ours; 1 for the paper's rule). With as few iterations as a CPU
+    allows, some searches have come far and others have not, which any index takes for outliers; so
+    it adds nothing by default. `least_success`: the share of the held-back images that a trigger
+    has to move to count.
     """
 
     iterations: int = Field(default=300, ge=1, le=10_000)
