@@ -43,11 +43,11 @@ def check_slopes(
     # A slope of zero would be a step without end; it is wrong, as the point is undecided.
     steps = (_STEP * slopes / np.maximum(steepness, 1e-12) ** 2).astype(np.float32)
     up, down = (_log_odds(oracle, label, points + sign * steps) for sign in (1, -1))
-    wrong = np.abs((up - down) / (2 * _STEP) - 1) > _TOLERANCE
-    if not wrong.mean() <= 1 - _LEAST_RIGHT:
+    right = np.abs((up - down) / (2 * _STEP) - 1) <= _TOLERANCE
+    if right.mean() < _LEAST_RIGHT:
         raise NoGradients(
-            f"for {int(wrong.sum())} of {len(points)} images the model's gradients are not those "
-            "of its answers; learn by queries, or give the model in a format of PyTorch"
+            f"for {int((~right).sum())} of {len(points)} images the model's gradients are not "
+            "those of its answers; learn by queries, or give the model in a format of PyTorch"
         )
 
 

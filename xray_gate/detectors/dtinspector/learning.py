@@ -70,7 +70,7 @@ def queries_for(parameters: DTInspectorParameters, classes: int) -> int:
         return by_queries
     if parameters.patches_by == "gradients":
         return by_gradients
-    # Gradients may fail at any label, but are not tried again.
+    # The comparison may be paid for, and then all patches by queries.
     return max(by_queries + QUESTIONS_OF_A_PAIR * _COMPARED, by_gradients)
 
 
