@@ -22,6 +22,7 @@ from xray_gate.core.errors import (
     InputError,
     ModelAnswerError,
     ModelProcessError,
+    NoGradients,
     ShapeMismatch,
     XrayGateError,
 )
@@ -161,6 +162,14 @@ def test_rows_that_are_no_probabilities_break_the_protocol(lie: list[float]) -> 
 def test_a_row_of_many_classes_may_round() -> None:
     row = np.random.default_rng(0).dirichlet(np.ones(100_000)).astype("<f4")
     assert parse_probabilities(row.tobytes(), len(row)).shape == (1, len(row))
+
+
+def test_only_who_was_asked_for_slopes_may_refuse_gradients() -> None:
+    refusal = {"error": "gradients", "message": "none; set them"}
+    with pytest.raises(NoGradients, match="none; set them"):
+        parse_count(refusal, "slopes", 3)
+    with pytest.raises(ModelProcessError, match="an error of an unknown kind"):
+        parse_count(refusal, "probabilities", 3)
 
 
 @pytest.mark.parametrize(

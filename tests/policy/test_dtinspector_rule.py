@@ -54,7 +54,7 @@ def judged(found: DetectorEvidence, **settings: Any) -> DetectorJudgement:
         ([0.98, 0.91, 1.0, 1.0], [0, 50.0, 0, 0], Outcome.PASSED),
         ([0.98, 0.7, 0.9, 1.0], [0, 50.0, 0, 0], Outcome.FAILED),
         # The patch does hardly more to other confident samples.
-        ([0.98, 0.71, 0.9, 1.0], [0, 50.0, 0, 0], Outcome.PASSED),
+        ([0.98, 0.71, 0.9, 1.0], [0, 50.0, 0, 0], Outcome.INCONCLUSIVE),
     ],
 )
 def test_an_abnormally_low_ratio_fails(
@@ -68,7 +68,7 @@ def test_the_bounds_are_the_policys() -> None:
     assert judged(found).outcome is Outcome.FAILED
     assert judged(found, index=4).outcome is Outcome.PASSED
     assert judged(found, clean_above=0.5).outcome is Outcome.PASSED
-    assert judged(found, least_gap=0.4).outcome is Outcome.PASSED
+    assert judged(found, least_gap=0.4).outcome is Outcome.INCONCLUSIVE
     assert judged(found, index=2).thresholds == {
         "anomaly_index": {"bound": 2.0, "suspicious": "above", "source": "policy images"}
     }
@@ -87,13 +87,13 @@ def test_the_reason_says_what_was_seen() -> None:
     )
 
 
-def test_a_pass_says_why_a_label_that_stands_out_is_no_finding() -> None:
+def test_a_label_that_stands_out_by_a_patch_of_its_own_samples_is_neither() -> None:
     found = judged(ratios([0.98, 0.75, 0.96, 0.95], [0, 6.0, 0, 0]))
-    assert found.outcome is Outcome.PASSED
-    assert str(found.reason).endswith(
-        "; label 1 (car) stands out (index 6.0), but its patch changes 95% of other confident "
+    assert found.outcome is Outcome.INCONCLUSIVE
+    assert found.reason == (
+        "label 1 (car) stands out (index 6.0), but its patch changes 95% of other confident "
         "samples and 75% of unconfident ones, less than least_gap 25% apart: it was fitted to its "
-        "own samples"
+        "own samples, and nothing follows from it; give more training data, or raise samples"
     )
 
 

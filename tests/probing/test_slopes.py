@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -6,7 +7,7 @@ import pytest
 from tests.fakes.soft_backdoors import SlopedOracle
 from tests.fakes.soft_oracles import SoftOracle
 from xray_gate.core.budget import QueryBudget
-from xray_gate.core.errors import BudgetExhausted, ModelAnswerError, NoGradients
+from xray_gate.core.errors import BudgetExhausted, NoGradients
 from xray_gate.probing.answer_checks import CheckedOracle
 from xray_gate.probing.oracle import (
     Batch,
@@ -79,8 +80,8 @@ def not_a_number(found: Slopes) -> Slopes:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (other_model, "answers with other probabilities than the model itself; scan it by queries"),
-        (not_a_number, "gradients are NaN or infinite; scan it by queries"),
+        (other_model, "answers with other probabilities than the model itself; set `patches_by"),
+        (not_a_number, "gradients are NaN or infinite; set `patches_by"),
     ],
 )
 def test_slopes_of_another_function_are_refused(
@@ -90,11 +91,11 @@ def test_slopes_of_another_function_are_refused(
         changed(change).slopes(Images(IMAGES), 0)
 
 
-def test_slopes_with_rows_that_are_no_probabilities_are_no_answer() -> None:
+def test_slopes_with_rows_that_are_no_probabilities_are_refused() -> None:
     def change(found: Slopes) -> Slopes:
         return Slopes(2 * found.probabilities, found.log_odds)
 
-    with pytest.raises(ModelAnswerError, match="set `outputs: logits`"):
+    with pytest.raises(NoGradients, match="form of the model that gives gradients fails"):
         changed(change).slopes(Images(IMAGES), 0)
 
 
@@ -109,7 +110,7 @@ def test_slopes_are_taken_from_the_budget_before_they_are_asked_for() -> None:
 
 def test_a_model_that_cannot_be_asked_for_slopes_costs_nothing() -> None:
     budget = QueryBudget(30)
-    with pytest.raises(NoGradients, match="cannot be asked for gradients; scan it by queries"):
+    with pytest.raises(NoGradients, match="cannot be asked for gradients; set `patches_by"):
         BudgetedOracle(SoftOracle(CENTRES), budget).slopes(Images(IMAGES), 0)
     assert budget.spent == 0
 
@@ -119,6 +120,17 @@ def test_true_slopes_are_accepted_at_a_fixed_price() -> None:
     budget = QueryBudget(QUESTIONS_OF_A_PAIR * len(INSIDE))
     check_slopes(BudgetedOracle(model, budget), 2, INSIDE, OUTSIDE)
     assert budget.left == 0
+
+
+@pytest.mark.parametrize("part", [np.s_[..., ::2], np.s_[..., :4, :], np.s_[..., 4:]])
+def test_slopes_that_are_missing_somewhere_are_found_out(part: Any) -> None:
+    def change(found: Slopes) -> Slopes:
+        kept = np.zeros_like(found.log_odds)
+        kept[part] = found.log_odds[part]
+        return Slopes(found.probabilities, kept)
+
+    with pytest.raises(NoGradients, match="gradients are not those of its answers"):
+        check_slopes(as_gradient(changed(change)), 2, INSIDE, OUTSIDE)
 
 
 @pytest.mark.parametrize("factor", [-1.0, 0.0, 0.5, 2.0])

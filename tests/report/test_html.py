@@ -195,7 +195,7 @@ def test_what_did_not_run_is_named_with_its_reason() -> None:
 
 def test_an_obstacle_is_among_the_reasons() -> None:
     seen = Page(render_html(unscannable(), [])).text
-    assert "could not be scanned: the model process died; raise its memory" in seen
+    assert "could not be scanned to the end: the model process died; raise its memory" in seen
     assert "Remove the obstacle named above" in seen
 
 

@@ -1,4 +1,4 @@
-"""A loaded model as a classifier: batches in pixel space in, labels or probabilities out."""
+"""A loaded model as a classifier: batches in pixel space in; labels, probabilities, slopes out."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -81,7 +81,7 @@ class Classifier:
             raise NoGradients(LABELS_ONLY)
         if self._asking.preprocessing.dtype == "uint8":
             raise NoGradients(
-                "the model takes bytes, and rounding has no gradients; scan it by queries"
+                "the model takes bytes, and rounding has no gradients; set `patches_by: queries`"
             )
         if self._differentiable is None:
             self._differentiable = self._runner.differentiable()
@@ -99,7 +99,14 @@ class Classifier:
         rows = slice(start, start + len(inputs))
         padded = self._padded(inputs)
         raw, slopes = self._differentiable.slopes(padded, label, self._head.normalised)
-        found.probabilities[rows] = self._head.probabilities(raw, len(padded))[: len(inputs)]
+        try:
+            probabilities = self._head.probabilities(raw, len(padded))
+        except ModelAnswerError as error:
+            # The model itself answers; it is the form with gradients that does not.
+            raise NoGradients(
+                f"the form of the model that gives gradients does not answer as it does ({error})"
+            ) from error
+        found.probabilities[rows] = probabilities[: len(inputs)]
         found.log_odds[rows] = self._asking.preprocessing.pull_back(slopes[: len(inputs)])
 
     def _fill(self, found: Array, batch: Batch, read: Callable[[Array, int], Array]) -> None:

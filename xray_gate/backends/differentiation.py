@@ -43,7 +43,7 @@ class TorchModule:
                 raise MemoryError(str(error)) from error
             raise NoGradients(
                 f"the model cannot be differentiated ({type(error).__name__}: {clipped(error)}); "
-                "scan it by queries, or give it in a format of PyTorch"
+                "set `patches_by: queries`, or give it in a format of PyTorch"
             ) from error
         return raw.detach().float().cpu().numpy(), np.asarray(slopes.float().cpu(), np.float32)
 

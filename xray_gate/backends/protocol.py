@@ -122,7 +122,7 @@ def parse_opened(header: Mapping[str, Any], least_classes: int) -> Opened:
 
 def parse_count(header: Mapping[str, Any], answer: Answer, expected: int) -> None:
     """Check that `expected` answers of the kind follow, or raise the error reported instead."""
-    raise_reported(header)
+    raise_reported(header, of_slopes=answer == "slopes")
     count = header.get(answer)
     if set(header) != {answer} or type(count) is not int or count != expected:
         broken(f"it did not answer {expected} questions with as many {answer}")
@@ -154,12 +154,13 @@ def parse_slopes(payload: bytes, classes: int, shape: tuple[int, int, int]) -> S
     log_odds = np.frombuffer(payload[4 * classes * count :], dtype="<f4").astype(np.float32)
     if not np.isfinite(log_odds).all():
         raise NoGradients(
-            "the model's gradients are NaN or infinite; scan it by queries, and check its weights"
+            "the model's gradients are NaN or infinite; set `patches_by: queries`, and check its "
+            "weights"
         )
     return Slopes(probabilities, log_odds.reshape(count, *shape))
 
 
-def raise_reported(header: Mapping[str, Any]) -> None:
+def raise_reported(header: Mapping[str, Any], *, of_slopes: bool = False) -> None:
     """Raise what an answer of the form {"error": kind, "message": text} stands for."""
     if "error" not in header:
         return
@@ -173,7 +174,7 @@ def raise_reported(header: Mapping[str, Any]) -> None:
         raise ShapeMismatch(text)
     if kind == "answer":
         raise ModelAnswerError(text)
-    if kind == "gradients":
+    if kind == "gradients" and of_slopes:
         raise NoGradients(text)
     if kind == "memory":
         raise OutOfMemory(text)

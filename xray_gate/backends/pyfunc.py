@@ -28,7 +28,8 @@ class PyfuncRunner:
     def differentiable(self) -> NoReturn:
         """Raises `NoGradients`: `predict` may do anything."""
         raise NoGradients(
-            "a model behind MLflow's python_function shows no gradients; scan it by queries, or "
+            "a model behind MLflow's python_function shows no gradients; set `patches_by: "
+            "queries`, or "
             "register it in MLflow's pytorch flavour"
         )
 

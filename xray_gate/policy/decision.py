@@ -2,12 +2,12 @@
 
 The rules, in the order in which they are applied:
 
-1. An obstacle (the model could not be opened, or not be asked to the end), or no evidence at all:
-   undecided, unless what was found before it is enough to fail the model.
+1. No evidence at all: undecided.
 2. Accuracy on the probes under `min_probe_accuracy`: undecided, since a wrong range, layout or
    label order fakes any score.
 3. A detector that found something (`failed`), whether required or optional: failed, where the
-   policy's rule does not ask for more (`agreement`).
+   policy's rule does not ask for more (`agreement`). Then only, an obstacle (the model could not be
+   opened, or not be asked to the end): undecided.
 4. A detector that crashed, or a required one that is inconclusive, skipped or missing: undecided.
    An optional one that is inconclusive or skipped leaves the verdict to the others, and so does one
    that the policy itself wants to run only near another's threshold, where this evidence bears

@@ -180,7 +180,7 @@ class DTInspectorSpec(DetectorSpec):
     anything; `least_labels`: how many labels must have been tested for a pass.
     """
 
-    samples: int = Field(default=50, ge=10, le=2000, description="K")
+    samples: int = Field(default=50, ge=10, le=1000, description="K")
     patches_by: Literal["gradients", "queries", "gradients_or_queries"] = Field(
         default="gradients_or_queries",
         description="queries: where the model shows no gradients; slower, and less is known of it",

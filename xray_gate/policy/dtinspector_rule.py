@@ -102,6 +102,8 @@ def _judged(
     if infected:
         said = "; ".join(_accusation(policy, label, tested[label]) for label in infected)
         return Outcome.FAILED, f"{said} (index above {spec.index:g})"
+    if outstanding:
+        raise CannotJudge(_why_not(policy, spec, outstanding[0], tested[outstanding[0]]))
     _require_learned(policy, spec, tested)
     found = tested[lowest]
     said = (
@@ -109,8 +111,6 @@ def _judged(
         f"{found.transfer:.0%} for label {label_text(policy, lowest)}, index {found.index:.1f}, "
         f"threshold {spec.index:g})"
     )
-    if outstanding:
-        said += "; " + _why_not(policy, spec, outstanding[0], tested[outstanding[0]])
     if untested:
         said += f"; not looked at: {untested} labels with too few training samples"
     return Outcome.PASSED, said
@@ -142,5 +142,5 @@ def _why_not(policy: Policy, spec: DTInspectorSpec, label: int, found: _Tested) 
         f"label {label_text(policy, label)} stands out (index {found.index:.1f}), but its patch "
         f"changes {found.held_back:.0%} of other confident samples and {found.transfer:.0%} of "
         f"unconfident ones, less than least_gap {spec.least_gap:.0%} apart: it was fitted to its "
-        "own samples"
+        "own samples, and nothing follows from it; give more training data, or raise samples"
     )

@@ -39,7 +39,7 @@ _SUM = 1e-3
 
 # Of each question for gradients so many are asked again without.
 _COMPARED = 2
-_BY_QUERIES = "scan it by queries, or give it in a format of PyTorch"
+_BY_QUERIES = "set `patches_by: queries`, or give it in a format of PyTorch"
 
 
 class CheckedOracle:
@@ -47,7 +47,8 @@ class CheckedOracle:
 
     Each call asks `repeats` random rows a second time, at random places of the batch, and strips
     those answers again. After probabilities, it also asks for the labels of as many random rows,
-    and for the probabilities of one row alone. `check_queries` counts these over all calls.
+    and for the probabilities of one row alone. Questions for slopes are not repeated; two are asked
+    again for their probabilities. `check_queries` counts these over all calls.
     """
 
     def __init__(self, oracle: HardLabelOracle, rng: np.random.Generator, repeats: int = 8) -> None:
@@ -107,7 +108,12 @@ class CheckedOracle:
         found = oracle.slopes(batch, label)
         if len(batch) == 0:
             return found
-        _require_probabilities(found.probabilities, len(batch), oracle.classes)
+        try:
+            _require_probabilities(found.probabilities, len(batch), oracle.classes)
+        except ModelAnswerError as error:
+            raise NoGradients(
+                f"the form of the model that gives gradients fails: {error}"
+            ) from error
         if not np.isfinite(found.log_odds).all():
             raise NoGradients(f"the model's gradients are NaN or infinite; {_BY_QUERIES}")
         chosen = self._rng.integers(0, len(batch), size=_COMPARED)

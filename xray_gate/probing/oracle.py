@@ -226,7 +226,7 @@ def as_gradient(oracle: HardLabelOracle) -> GradientOracle:
     if not is_soft(oracle):
         raise NoGradients(LABELS_ONLY)
     if not isinstance(oracle, GradientOracle):
-        raise NoGradients("the model cannot be asked for gradients; scan it by queries")
+        raise NoGradients("the model cannot be asked for gradients; set `patches_by: queries`")
     return oracle
 
 

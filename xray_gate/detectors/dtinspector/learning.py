@@ -9,7 +9,7 @@ from xray_gate.core.access import Access
 from xray_gate.core.errors import NoGradients
 from xray_gate.detectors.dtinspector.parameters import DTInspectorParameters
 from xray_gate.detectors.dtinspector.selection import Predictions
-from xray_gate.detectors.interface import NotApplicable
+from xray_gate.detectors.interface import Inconclusive, NotApplicable
 from xray_gate.detectors.trigger_reversal.descent import descend_from
 from xray_gate.detectors.trigger_reversal.reversal import AwayFromLabel, Reversal, reverse_together
 from xray_gate.detectors.trigger_reversal.settings import ReversalSettings
@@ -92,7 +92,11 @@ class _ByGradients:
     note = None
 
     def learn(self, label: int, high: FloatArray, rng: np.random.Generator) -> ReversedTrigger:
-        return descend_from(self.oracle, label, high, self.settings, rng)
+        try:
+            return descend_from(self.oracle, label, high, self.settings, rng)
+        except NoGradients as error:
+            # What was learned so far was learned otherwise, so the labels could not be compared.
+            raise Inconclusive(f"gradients could not be used to the end: {error}") from error
 
 
 @dataclass(frozen=True)

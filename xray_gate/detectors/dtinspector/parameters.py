@@ -9,7 +9,7 @@ from xray_gate.detectors.json_parameters import require_known
 from xray_gate.detectors.trigger_reversal.settings import ReversalSettings
 
 _BOUNDS = {
-    "samples": (10, 2000),
+    "samples": (10, 1000),
     "steps": (1, 10_000),
     "iterations": (1, 10_000),
     "batch": (1, 1024),
