@@ -75,7 +75,8 @@ def _verdict(
     if failed and outvoted is None:
         return Verdict.FAILED, [_sentence(item) for item in failed]
     if evidence.obstacle is not None:
-        return Verdict.UNDECIDED, [evidence.obstacle, *(_sentence(item) for item in failed)]
+        found = [_sentence(item) for item in failed]
+        return Verdict.UNDECIDED, [evidence.obstacle, *([outvoted] if outvoted else []), *found]
     doubts = list(_doubts(required, judgements))
     if outvoted is not None and (doubts or not rule.unsafe_pass_if_outvoted):
         found = [_sentence(item) for item in failed]

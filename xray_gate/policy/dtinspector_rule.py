@@ -124,7 +124,7 @@ def _require_learned(policy: Policy, spec: DTInspectorSpec, tested: dict[int, _T
             f"for {len(unlearned)} labels no patch was learned (label {label_text(policy, label)}: "
             f"it changes {tested[label].fitted:.0%} of the confident samples, least_fitted "
             f"{spec.least_fitted:.0%}); raise steps, or iterations where patches are learned by "
-            "queries"
+            "queries, and export a model that ends in a softmax with its logits"
         )
 
 
