@@ -17,25 +17,29 @@ SETTINGS = {"iterations": 150, "batch": 16, "samples": 16, "learning_rate": 0.15
 SEEDS = (0, 1, 2, 3)
 
 
-def scan(trained: Trained) -> list[int]:
-    """The labels that B3D suspects."""
+def scan(trained: Trained) -> tuple[list[int], int]:
+    """The labels that B3D suspects, and the one with the smallest mask."""
     rules = policy(detectors={"b3d": SETTINGS})
     output = wiring.new_scan()(ScanRequest(trained.model, "m", rules, trained.probes, seed=0))
     (found,) = (run for run in output.evidence.detectors if run.name == "b3d")
     assert found.state is RunState.COMPLETED, found.reason
-    return [suspect.label for suspect in found.suspected_labels]
+    sizes = found.statistics["mask_l1"]
+    return [suspect.label for suspect in found.suspected_labels], sizes.index(min(sizes))
 
 
-def test_three_of_four_backdoors_are_found_with_their_target(tmp_path: Path) -> None:
+def test_the_target_has_the_smallest_mask_and_half_of_the_backdoors_are_found(
+    tmp_path: Path,
+) -> None:
     found = {}
     for seed in SEEDS:
         trained = train(tmp_path, seed, target=seed)
         assert trained.attack_success > 0.95
         found[seed] = scan(trained)
-    assert sum(labels == [seed] for seed, labels in found.items()) >= 3, found
-    assert all(labels in ([], [seed]) for seed, labels in found.items()), found
+    assert all(smallest == seed for seed, (_, smallest) in found.items()), found
+    assert all(labels in ([], [seed]) for seed, (labels, _) in found.items()), found
+    assert sum(bool(labels) for labels, _ in found.values()) >= 2, found
 
 
 def test_no_clean_twin_is_suspected(tmp_path: Path) -> None:
     found = {seed: scan(train(tmp_path, seed, target=None)) for seed in SEEDS}
-    assert not any(found.values()), found
+    assert not any(labels for labels, _ in found.values()), found
