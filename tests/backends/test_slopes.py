@@ -29,31 +29,15 @@ Save = Callable[[Path], Path]
 PIXELS = 3 * 4 * 4
 
 
-def fixed_batch(path: Path) -> Path:
-    return tiny_onnx.brightest_channel(path, shape=(4, 3, 4, 4))
-
-
-def exported(path: Path) -> Path:
-    return tiny_torch.save_pt2(path, free_batch=True)
-
-
-def exported_for_one(path: Path) -> Path:
-    return tiny_torch.save_pt2(path, free_batch=False)
-
-
-def half(path: Path) -> Path:
-    return tiny_onnx.brightest_channel_half(path)
-
-
 MODELS: dict[str, tuple[str, Save]] = {
     "onnx": ("m.onnx", tiny_onnx.brightest_channel),
-    "onnx, four at a time": ("m.onnx", fixed_batch),
+    "onnx, four at a time": ("m.onnx", tiny_onnx.brightest_channel_by_four),
     "onnx, probabilities": ("m.onnx", tiny_onnx.brightest_channel_softmax),
     "onnx, nhwc": ("m.onnx", tiny_onnx.brightest_channel_nhwc),
-    "onnx, half precision": ("m.onnx", half),
+    "onnx, half precision": ("m.onnx", tiny_onnx.brightest_channel_half),
     "torchscript": ("m.pt", tiny_torch.save_torchscript),
-    "exported": ("m.pt2", exported),
-    "exported for one image": ("m.pt2", exported_for_one),
+    "exported": ("m.pt2", tiny_torch.save_pt2_for_any),
+    "exported for one image": ("m.pt2", tiny_torch.save_pt2_for_one),
     "mlflow pytorch": ("model", tiny_torch.save_mlflow),
 }
 

@@ -48,18 +48,6 @@ def half_softmax(path: Path) -> Path:
     return tiny_onnx.brightest_channel_softmax(path, dtype=tiny_onnx.HALF)
 
 
-def fixed_batch(path: Path) -> Path:
-    return tiny_onnx.brightest_channel(path, shape=(4, 3, 4, 4))
-
-
-def exported(path: Path) -> Path:
-    return tiny_torch.save_pt2(path, free_batch=True)
-
-
-def exported_for_one(path: Path) -> Path:
-    return tiny_torch.save_pt2(path, free_batch=False)
-
-
 def pyfunc(path: Path) -> Path:
     return write_pyfunc(path, BRIGHTEST)
 
@@ -69,11 +57,11 @@ SOFT: dict[str, tuple[str, Save, float]] = {
     "onnx, softmax": ("m.onnx", tiny_onnx.brightest_channel_softmax, 1e-6),
     "onnx, logits in half precision": ("m.onnx", tiny_onnx.brightest_channel_half, 1e-3),
     "onnx, softmax in half precision": ("m.onnx", half_softmax, 1e-3),
-    "onnx, fixed batch": ("m.onnx", fixed_batch, 1e-6),
+    "onnx, fixed batch": ("m.onnx", tiny_onnx.brightest_channel_by_four, 1e-6),
     "onnx, one image baked in": ("m.onnx", tiny_onnx.one_image_baked_in, 1e-6),
     "torchscript": ("m.pt", tiny_torch.save_torchscript, 1e-6),
-    "pt2": ("m.pt2", exported, 1e-6),
-    "pt2, fixed batch": ("m.pt2", exported_for_one, 1e-6),
+    "pt2": ("m.pt2", tiny_torch.save_pt2_for_any, 1e-6),
+    "pt2, fixed batch": ("m.pt2", tiny_torch.save_pt2_for_one, 1e-6),
     "mlflow-pytorch": ("model", tiny_torch.save_mlflow, 1e-6),
     "mlflow-pyfunc": ("model", pyfunc, 1e-6),
 }

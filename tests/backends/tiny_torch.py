@@ -35,6 +35,14 @@ def save_pt2(path: Path, *, free_batch: bool) -> Path:
     return path
 
 
+def save_pt2_for_any(path: Path) -> Path:
+    return save_pt2(path, free_batch=True)
+
+
+def save_pt2_for_one(path: Path) -> Path:
+    return save_pt2(path, free_batch=False)
+
+
 def save_mlflow(folder: Path) -> Path:
     """With MLflow's own pytorch flavour, as a folder."""
     import mlflow.pytorch

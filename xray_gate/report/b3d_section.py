@@ -10,7 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from xray_gate.report.foreign import as_labelled, as_number, as_text
+from xray_gate.report.foreign import as_number, as_table, as_text
 from xray_gate.report.json_v1 import DetectorV1
 from xray_gate.report.measures import number
 from xray_gate.report.palette import hex_colour
@@ -84,16 +84,10 @@ def b3d_section(detectors: Sequence[DetectorV1], class_names: Names) -> B3DSecti
 
 def _rows(detector: DetectorV1) -> list[_Row]:
     """The suspected labels first, then the others, each by the size of their mask."""
-    columns = {name: dict(as_labelled(detector.statistics.get(name))) for name in _BY_LABEL}
     suspected = {found.label for found in detector.suspected_labels}
     rows = [
-        _Row(
-            label,
-            label in suspected,
-            _size(columns["mask_l1"].get(label)),
-            {name: column.get(label) for name, column in columns.items()},
-        )
-        for label in sorted(set().union(*columns.values()))
+        _Row(label, label in suspected, _size(entries["mask_l1"]), entries)
+        for label, entries in as_table(detector.statistics, _BY_LABEL).items()
     ]
     return sorted(rows, key=lambda row: (not row.suspected, row.size is None, row.size or 0.0))
 

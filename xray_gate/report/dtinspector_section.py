@@ -13,10 +13,10 @@ from markupsafe import Markup
 from xray_gate.report.foreign import (
     as_count,
     as_label,
-    as_labelled,
     as_list,
     as_number,
     as_share,
+    as_table,
     as_text,
 )
 from xray_gate.report.json_v1 import DetectorV1
@@ -117,16 +117,10 @@ def dtinspector_section(
 
 def _rows(detector: DetectorV1) -> list[_Row]:
     """The suspected labels first, then the others, each by their transfer ratio."""
-    columns = {name: dict(as_labelled(detector.statistics.get(name))) for name in _BY_LABEL}
     suspected = {found.label for found in detector.suspected_labels}
     rows = [
-        _Row(
-            label,
-            label in suspected,
-            as_share(columns["transfer_ratio"].get(label)),
-            {name: column.get(label) for name, column in columns.items()},
-        )
-        for label in sorted(set().union(*columns.values()))
+        _Row(label, label in suspected, as_share(entries["transfer_ratio"]), entries)
+        for label, entries in as_table(detector.statistics, _BY_LABEL).items()
     ]
     untested = set(map(as_label, as_list(detector.statistics.get("labels_not_tested"))))
     # These are named in one line; where there is a ratio all the same, it is shown.

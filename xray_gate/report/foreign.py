@@ -3,7 +3,7 @@
 Each function gives the value where it is what the name says, and nothing where it is not.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _LARGEST = 1e300
@@ -56,6 +56,15 @@ def as_labelled(value: object) -> list[tuple[int, Any]]:
     if not isinstance(value, Mapping):
         return list(enumerate(as_list(value)))
     return [(int(key), item) for key, item in value.items() if _is_label(str(key))]
+
+
+def as_table(statistics: Mapping[str, Any], columns: Sequence[str]) -> dict[int, dict[str, Any]]:
+    """For each label that any of the columns knows, in order, its entries; None where one lacks."""
+    found = {name: dict(as_labelled(statistics.get(name))) for name in columns}
+    labels = sorted(set().union(*found.values()))
+    return {
+        label: {name: entries.get(label) for name, entries in found.items()} for label in labels
+    }
 
 
 def _is_label(text: str) -> bool:
