@@ -15,6 +15,7 @@ import torch
 from benchmarks.lab.data import PROBES, DataSet, draw_probes, load
 from benchmarks.lab.jobs import Job
 from benchmarks.lab.making import make
+from benchmarks.lab.provenance import current_commit
 from benchmarks.train_models import read_manifest, write_manifest
 from benchmarks.whole_files import write_npz
 
@@ -58,11 +59,12 @@ def train_plan(jobs: list[Job], folder: Path, out: Path, workers: int, threads: 
     entries = read_manifest(manifest)
     missing = [job for job in jobs if job.file not in entries]
     LOG.info("%d of %d models to train", len(missing), len(jobs))
+    commit = current_commit()
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         try:
             running = [pool.submit(_work, job, folder, out, threads) for job in missing]
             for done in as_completed(running):
-                entry = done.result()
+                entry = {**done.result(), "commit": commit}
                 entries[entry["file"]] = entry
                 write_manifest(manifest, entries)
                 LOG.info(

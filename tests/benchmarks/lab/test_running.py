@@ -1,5 +1,6 @@
 import io
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ import pytest
 from PIL import Image
 
 from benchmarks.cifar_network import open_session, run_session
-from benchmarks.lab import data, making, training_sets
+from benchmarks.lab import data, making, provenance, training_sets
 from benchmarks.lab.__main__ import main
 from benchmarks.lab.data import Split, draw_probes, load
 from benchmarks.lab.jobs import Job, read_plan
 from benchmarks.lab.making import make
+from benchmarks.lab.provenance import current_commit
 
 PLAN = """
 - {dataset: mnist, architecture: plain, seeds: [1]}
@@ -76,6 +78,7 @@ def test_a_plan_is_trained_recorded_and_not_trained_again(folder: Path) -> None:
     assert main(command) == 0
     assert (out / attacked["file"]).stat().st_mtime_ns == written
     assert [entry["sha256"] for entry in manifest(out)] == [attacked["sha256"], clean["sha256"]]
+    assert {entry["commit"] for entry in manifest(out)} == {current_commit()}
 
 
 def test_probes_are_spread_over_the_classes() -> None:
@@ -165,3 +168,26 @@ def test_what_a_model_was_trained_on_can_be_written_again(
             assert written["poisoned"].any() == ("badnets" in name)
     with pytest.raises(SystemExit):
         training_sets.main([*options, "other.onnx"])
+
+
+def test_the_commit_is_the_one_that_is_checked_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def git(*words: str) -> str:
+        identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+        done = subprocess.run(
+            ["git", *identity, *words], cwd=tmp_path, check=True, capture_output=True, text=True
+        )
+        return done.stdout.strip()
+
+    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "provenance.py"))
+    assert current_commit() is None
+
+    git("init")
+    (tmp_path / "file").write_text("one")
+    git("add", "file")
+    git("commit", "-m", "one")
+    assert current_commit() == git("rev-parse", "HEAD")
+
+    (tmp_path / "file").write_text("two")
+    assert current_commit() == git("rev-parse", "HEAD") + "-dirty"
