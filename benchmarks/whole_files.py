@@ -15,3 +15,10 @@ def write_npz(path: Path, **arrays: npt.ArrayLike) -> None:
     with draft.open("wb") as stream:
         np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
     draft.replace(path)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text beside ``path`` and then put it there."""
+    draft = path.with_name(f".{path.name}.tmp")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(path)

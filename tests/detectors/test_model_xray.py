@@ -11,6 +11,7 @@ from xray_gate.core.evidence import RunState, SuspectedLabel
 from xray_gate.detectors.interface import DetectorRun, Subject
 from xray_gate.detectors.model_xray import ModelXray, ModelXrayParameters
 from xray_gate.probing.oracle import FloatArray, HardLabelOracle, Images, LabelArray
+from xray_gate.probing.planes import plane_through
 from xray_gate.probing.probe_set import ProbeSet
 
 RNG = np.random.default_rng(11)
@@ -44,9 +45,11 @@ def test_the_defaults_are_the_published_parameters() -> None:
         "alpha": 10.0,
         "cap": 0.5,
         "pixel_ranges": ["unclipped", "valid"],
+        "directions": 32,
     }
-    assert ModelXray().budget(10) == 400_000
-    assert ModelXrayParameters(pixel_ranges=("valid",)).queries == 200_000
+    assert ModelXray().budget(10) == 400_640
+    assert ModelXrayParameters(pixel_ranges=("valid",)).queries == 200_640
+    assert ModelXrayParameters(pixel_ranges=("unclipped",)).queries == 200_000
 
 
 def test_too_few_classes_are_inconclusive() -> None:
@@ -121,6 +124,51 @@ def test_statistics_are_means_over_the_planes() -> None:
         assert statistics["runner_up_share"][pixel_range] == second
 
 
+def test_the_agreement_is_that_of_opposite_points_of_the_same_planes() -> None:
+    oracle = sound_oracle()
+    found = scan(oracle)
+    statistics = found.evidence.statistics
+    agreeing = np.zeros(6)
+    for shown in found.planes[1::2]:
+        plane = plane_through(shown.samples)
+        for angle in np.arange(16) * 2 * np.pi / 32:
+            direction = math.cos(angle) * plane.a + math.sin(angle) * plane.b
+            ends = np.stack([direction > 0, direction < 0]).astype(np.float32)
+            here, there = oracle.labels(Images(ends))
+            agreeing[here] += here == there
+    shares = agreeing / (4 * 16)
+    np.testing.assert_allclose(statistics["horizon_shares"]["valid"], shares)
+    assert statistics["horizon_agreement"]["valid"] == pytest.approx(shares.sum())
+    assert 0 < shares.sum() < 1
+    assert found.evidence.queries == ModelXrayParameters(1.0, 14, 4).queries
+
+
+def test_the_horizon_belongs_to_the_valid_range() -> None:
+    parameters = ModelXrayParameters(1.0, 14, 4, pixel_ranges=("unclipped",))
+    found = scan(sound_oracle(), parameters).evidence
+    assert found.statistics["horizon_agreement"] == {}
+    assert found.statistics["horizon_shares"] == {}
+    assert found.queries == parameters.queries == 4 * 14**2
+
+
+class BlackAndWhite(FakeOracle):
+    """Says 5 to every image without grey; knows the probes, and says 0 to 3 elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__(classes=6)
+        self._regions = RegionsOracle(IMAGES, np.arange(12) % 4)
+
+    def _answer(self, images: FloatArray) -> LabelArray:
+        extreme = np.isin(images, [0.0, 1.0]).reshape(len(images), -1).all(axis=1)
+        return np.where(extreme, 5, self._regions.labels(Images(images)))
+
+
+def test_a_label_of_both_ends_is_suspected() -> None:
+    found = scan(BlackAndWhite()).evidence
+    assert found.statistics["horizon_agreement"]["valid"] == 1.0
+    assert found.suspected_labels[0] == SuspectedLabel(5, 1.0)
+
+
 def test_planes_carry_true_and_predicted_labels() -> None:
     turned = RegionsOracle(np.concatenate([IMAGES, FAR]), np.r_[3 - np.arange(12) % 4, range(6)])
     for plane in scan(turned).planes:
@@ -187,7 +235,7 @@ def test_probes_that_span_no_plane_are_inconclusive() -> None:
 
 
 def test_parameters_survive_json() -> None:
-    parameters = ModelXrayParameters(8, 60, 5, 2.0, 0.7, ("valid",))
+    parameters = ModelXrayParameters(8, 60, 5, 2.0, 0.7, ("valid",), 8)
     assert ModelXrayParameters.from_json(parameters.to_json()) == parameters
     assert ModelXrayParameters.from_json({}) == ModelXrayParameters()
 
@@ -210,6 +258,10 @@ def test_parameters_survive_json() -> None:
         ("cap", 0.0),
         ("cap", 1.01),
         ("cap", None),
+        ("directions", 0),
+        ("directions", 31),
+        ("directions", 1002),
+        ("directions", 32.0),
         ("pixel_ranges", []),
         ("pixel_ranges", ["valid", "valid"]),
         ("pixel_ranges", ["clipped"]),
@@ -224,7 +276,15 @@ def test_parameters_out_of_range_are_refused(name: str, value: Any) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("eta", 0), ("eta", 100.0), ("size", 2), ("planes", 1), ("alpha", 1), ("cap", 1.0)],
+    [
+        ("eta", 0),
+        ("eta", 100.0),
+        ("size", 2),
+        ("planes", 1),
+        ("alpha", 1),
+        ("cap", 1.0),
+        ("directions", 2),
+    ],
 )
 def test_parameters_at_the_bounds_are_taken(name: str, value: Any) -> None:
     assert ModelXrayParameters.from_json({name: value}).to_json()[name] == value

@@ -28,7 +28,8 @@ PARAMETERS: dict[str, Any] = {
     "alpha": 10.0,
     "cap": 0.5,
     "pixel_ranges": ["unclipped", "valid"],
-    "query_budget": 400,
+    "directions": 32,
+    "query_budget": 464,
 }
 SWEEP_PARAMETERS: dict[str, Any] = {
     "families": list(FAMILIES),
@@ -44,6 +45,7 @@ SCORES = {
     "ats.valid": 0.2,
     "largest_share.unclipped": 0.4,
     "largest_share.valid": 0.4,
+    "horizon_agreement.valid": 0.3,
 }
 
 

@@ -22,7 +22,7 @@ CLASSES = 4
 CENTRES = np.random.default_rng(1).random((CLASSES, 1, 4, 4)).astype(np.float32)
 TINY = {"size": 10, "planes": 2}
 # What one run asks for: both ranges of both planes.
-PLANE_QUERIES = 10 * 10 * 2 * 2
+PLANE_QUERIES = (10 * 10 * 2 + 32) * 2
 QUICK_SWEEP = {"families": ["patch"], "queries": 8_000}
 
 

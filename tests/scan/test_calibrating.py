@@ -73,7 +73,7 @@ def test_a_reference_holds_name_digest_architecture_accuracy_and_scores(tmp_path
         f"{name}.{pixel_range}"
         for name in ("renyi_entropy", "ats", "largest_share")
         for pixel_range in ("unclipped", "valid")
-    }
+    } | {"horizon_agreement.valid"}
 
 
 def test_a_calibration_records_all_that_a_scan_must_share_with_it(tmp_path: Path) -> None:

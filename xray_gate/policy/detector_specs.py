@@ -17,6 +17,7 @@ Statistic = Literal[
     "ats.valid",
     "largest_share.unclipped",
     "largest_share.valid",
+    "horizon_agreement.valid",
 ]
 # Rules do not know detectors, so the names stand here once more; a test compares the two.
 Family = Literal[
@@ -87,6 +88,9 @@ class ModelXraySpec(DetectorSpec):
     cap: float = Field(default=0.5, gt=0, le=1, description="t")
     pixel_ranges: list[Literal["unclipped", "valid"]] = Field(
         default=["unclipped", "valid"], min_length=1, max_length=2
+    )
+    directions: int = Field(
+        default=32, ge=2, le=1000, multiple_of=2, description="points of each plane's horizon"
     )
     thresholds: Thresholds | None = None
 

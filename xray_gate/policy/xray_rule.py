@@ -27,6 +27,7 @@ _USUAL_SIDE: dict[str, Side] = {
     "renyi_entropy": "below",
     "ats": "below",
     "largest_share": "above",
+    "horizon_agreement": "above",
 }
 _NO_THRESHOLDS = (
     "the scores depend on the architecture and the policy sets no thresholds for them; calibrate "

@@ -94,7 +94,7 @@ class EvidenceRuns:
             self._client.log_param(run_id, f"{detector.name}.{name}", value)
         self._client.log_metric(run_id, f"{detector.name}.queries", detector.queries)
         self._client.log_metric(run_id, f"{detector.name}.seconds", detector.seconds)
-        for statistic in ("renyi_entropy", "ats", "largest_share"):
+        for statistic in ("renyi_entropy", "ats", "largest_share", "horizon_agreement"):
             for pixel_range, score in _by_range(detector.statistics.get(statistic)).items():
                 self._client.log_metric(run_id, statistic + _SUFFIX[pixel_range], score)
         for metric, score in _scores(detector).items():

@@ -12,6 +12,7 @@ _NAMES = {
     "ats": "Areas dominated by the triple samples (ATS)",
     "largest_share": "Largest part of the area of one label",
     "runner_up_share": "Second largest part of the area",
+    "horizon_agreement": "Opposite points of the horizon with the same label",
     "flip_rate": "Best flip rate to one label",
     "total_flip_rate": "Best flip rate to any other label",
     "p_value": "p-value of the strongest trigger",

@@ -17,7 +17,7 @@ from xray_gate.scan.pipeline import Scan, ScanRequest
 from xray_gate.scan.ports import Device
 
 _DETECTOR = "model_xray"
-_STATISTICS = ("renyi_entropy", "ats", "largest_share")
+_STATISTICS = ("renyi_entropy", "ats", "largest_share", "horizon_agreement")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""How well detectors tell backdoored models from clean ones."""

@@ -1,0 +1,142 @@
+"""Figures for each data set, architecture and attack."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from benchmarks.lab.table.rates import Estimate, auroc_with_interval, share, true_positive_rate
+from benchmarks.lab.table.rows import Model
+
+FALSE_POSITIVE_RATE = 0.05
+
+
+@dataclass(frozen=True)
+class Figures:
+    """How a scorer does on one cell.
+
+    ``true_positive_rate``: at 5 % of the cell's clean models. ``refused``: of the attacked models,
+    by the scorer's own threshold, None without one. ``named``: attacked models whose first
+    suspected label is a target, of those ``with_target``. ``queries`` and ``seconds``: the median
+    over clean and attacked models.
+    """
+
+    auroc: Estimate
+    true_positive_rate: float
+    refused: int | None
+    named: int
+    with_target: int
+    queries: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class CleanFigures:
+    """How many clean models a scorer refuses by its own threshold; the interval is exact, 95 %."""
+
+    refused: int
+    undecided: int
+    models: int
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One attack on one architecture and data set, ``clean`` models of the same kind beside it."""
+
+    dataset: str
+    architecture: str
+    attack: str
+    attacked: tuple[str, ...]
+    clean: tuple[str, ...]
+    figures: dict[str, Figures] = field(default_factory=dict)
+
+
+def scorers_of(models: Iterable[Model]) -> list[str]:
+    """The scorers that said something of any model, in the order in which they are first seen."""
+    return list(dict.fromkeys(name for model in models for name in model.readings))
+
+
+def _figures(name: str, clean: Sequence[Model], attacked: Sequence[Model], seed: int) -> Figures:
+    quiet = [model.readings[name] for model in clean]
+    loud = [model.readings[name] for model in attacked]
+    scores = [reading.score for reading in quiet], [reading.score for reading in loud]
+    judged = [reading.refused for reading in loud]
+    named = [
+        bool(reading.labels) and reading.labels[0] in model.targets
+        for model, reading in zip(attacked, loud, strict=True)
+        if model.targets and reading.labels is not None
+    ]
+    return Figures(
+        auroc=auroc_with_interval(*scores, np.random.default_rng(seed)),
+        true_positive_rate=true_positive_rate(*scores, FALSE_POSITIVE_RATE),
+        refused=None if set(judged) == {None} else sum(hit is True for hit in judged),
+        named=sum(named),
+        with_target=len(named),
+        queries=float(np.median([reading.queries for reading in quiet + loud])),
+        seconds=float(np.median([reading.seconds for reading in quiet + loud])),
+    )
+
+
+def figures_of(clean: Sequence[Model], attacked: Sequence[Model], seed: int) -> dict[str, Figures]:
+    """The figures of each scorer, over the models that it said something of.
+
+    A scorer that spoke of no clean or of no attacked model of the cell is left out.
+    """
+    found = {}
+    for name in scorers_of([*clean, *attacked]):
+        of_clean = [model for model in clean if name in model.readings]
+        of_attacked = [model for model in attacked if name in model.readings]
+        if of_clean and of_attacked:
+            found[name] = _figures(name, of_clean, of_attacked, seed)
+    return found
+
+
+def cells(models: Iterable[Model], calibrated: Collection[str], seed: int) -> list[Cell]:
+    """A cell for each attack that was learned.
+
+    Args:
+        models: Clean and attacked ones.
+        calibrated: Digests of the models that a threshold was calibrated on; they are left out.
+        seed: Of the bootstrap; each cell has a stream of its own.
+
+    """
+    used = [model for model in models if model.learned and model.sha256 not in calibrated]
+    groups: dict[tuple[str, str, str], list[Model]] = {}
+    for model in used:
+        if model.cell is not None:
+            groups.setdefault((model.dataset, model.architecture, model.cell), []).append(model)
+    table = []
+    for (dataset, architecture, attack), attacked in sorted(groups.items()):
+        clean = clean_of(used, dataset, architecture)
+        stream = seed + zlib.crc32(f"{dataset} {architecture} {attack}".encode())
+        files = tuple(model.file for model in attacked), tuple(model.file for model in clean)
+        figures = figures_of(clean, attacked, stream)
+        table.append(Cell(dataset, architecture, attack, *files, figures))
+    return table
+
+
+def clean_of(models: Iterable[Model], dataset: str, architecture: str) -> list[Model]:
+    """The clean models of one kind."""
+    return [
+        model
+        for model in models
+        if model.attack is None and (model.dataset, model.architecture) == (dataset, architecture)
+    ]
+
+
+def clean_figures(clean: Sequence[Model]) -> dict[str, CleanFigures]:
+    """For each scorer with a threshold of its own, how many of the clean models it refuses."""
+    found = {}
+    for name in scorers_of(clean):
+        judged = [m.readings[name].refused for m in clean if name in m.readings]
+        if set(judged) == {None}:
+            continue
+        refused = sum(hit is True for hit in judged)
+        interval = share(refused, len(judged))
+        found[name] = CleanFigures(refused, judged.count(None), len(judged), *interval)
+    return found
