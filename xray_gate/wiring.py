@@ -24,6 +24,7 @@ from xray_gate.policy.files import Policy, PolicyPlace, PolicySet, read_policies
 from xray_gate.probing.probe_files import read_probes
 from xray_gate.probing.probe_set import ProbeSet
 from xray_gate.probing.training_data import TrainingData
+from xray_gate.registry.admitted import AdmittedModels, admitted_models
 from xray_gate.registry.artifacts import MlflowArtifacts
 from xray_gate.registry.evidence_run import EvidenceRuns
 from xray_gate.registry.gated_store import GatedStore, GateParts, WorkspaceGatedStore
@@ -32,6 +33,7 @@ from xray_gate.registry.training_inputs import LoggedInputs
 from xray_gate.registry.work import RegistryWork
 from xray_gate.report.files import write_report
 from xray_gate.runner.loop import Runner, RunnerParts
+from xray_gate.scan.calibrating import Calibrating
 from xray_gate.scan.opening import model_request, preprocessing_of
 from xray_gate.scan.pipeline import (
     Progress,
@@ -134,6 +136,36 @@ def new_scan(progress: Progress | None = None) -> Scan:
     return Scan(open_model, utc_now, progress, installed_detectors())
 
 
+def new_calibrating(
+    policy: Policy, probes: ProbeSet, seed: int, device: Device, progress: Progress | None = None
+) -> Calibrating:
+    """Scores references over the real back ends; see `Calibrating`."""
+    return Calibrating(policy, probes, new_scan(progress), open_model, seed, device)
+
+
+def models_from_registry(
+    names: Sequence[str], registry_uri: str | None, tracking_uri: str | None
+) -> AdmittedModels:
+    """The versions of registered models that passed, to be fetched as a runner does.
+
+    Raises `InputError` where a name has none, and where names are given without both URIs.
+    """
+    found = AdmittedModels()
+    if not names:
+        return found
+    if registry_uri is None or tracking_uri is None:
+        raise InputError(
+            "--from-registry needs --registry-uri xray-gate+... and --tracking-uri http://..."
+        )
+    fetch = MlflowArtifacts(_http(tracking_uri))
+    make_session = _plain_store(registry_uri).ManagedSessionMaker
+    for name in names:
+        of_name = admitted_models(make_session, Ledger(), fetch, "default", name)
+        found.models.extend(of_name.models)
+        found.left_out.extend(of_name.left_out)
+    return found
+
+
 def open_classifier(
     path: Path, policy: Policy, classes: int, shape: tuple[int, ...], device: Device
 ) -> AbstractContextManager[OpenModel]:
@@ -182,11 +214,7 @@ class RunnerSettings:
 
 def new_runner(settings: RunnerSettings, announce: Callable[[str], None]) -> Runner:
     """A runner on a registry's database; `InputError` when its URIs cannot be used."""
-    if not settings.tracking_uri.startswith(("http://", "https://")):
-        raise InputError(
-            f"{settings.tracking_uri}: the runner reads and logs artifacts through the MLflow "
-            "server; give its http:// address as --tracking-uri"
-        )
+    _http(settings.tracking_uri)
     store = _plain_store(settings.registry_uri)
     queue = RegistryWork(
         store.ManagedSessionMaker,
@@ -210,6 +238,15 @@ def new_runner(settings: RunnerSettings, announce: Callable[[str], None]) -> Run
             announce=announce,
         )
     )
+
+
+def _http(tracking_uri: str) -> str:
+    if not tracking_uri.startswith(("http://", "https://")):
+        raise InputError(
+            f"{tracking_uri}: artifacts are read and logged through the MLflow server; give its "
+            "http:// address as --tracking-uri"
+        )
+    return tracking_uri
 
 
 def _plain_store(registry_uri: str) -> WorkspaceAwareSqlAlchemyStore:
@@ -239,6 +276,8 @@ __all__: Sequence[str] = (
     "load_policy_to_calibrate",
     "load_probes",
     "load_training_data",
+    "models_from_registry",
+    "new_calibrating",
     "new_runner",
     "new_scan",
     "open_classifier",

@@ -36,9 +36,9 @@ def wrong_labels(path: Path) -> Path:
     return linear(path, np.roll(np.eye(3), 1, axis=1))
 
 
-def leaning_model(path: Path) -> Path:
+def leaning_model(path: Path, number: int = 0) -> Path:
     """Right on the probes; between them, and beyond, mostly label 2."""
-    return linear(path, np.array([[1, 0, 0.6], [0, 1, 0.6], [0, 0, 1]]))
+    return linear(path, (1 + number) * np.array([[1, 0, 0.6], [0, 1, 0.6], [0, 0, 1]]))
 
 
 def sized_model(path: Path) -> Path:

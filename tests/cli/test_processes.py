@@ -250,9 +250,12 @@ def test_models_are_calibrated_and_then_scanned(files: Files) -> None:
     )
     assert made.returncode == 0, made.stderr
     assert made.stdout.startswith("made/small.json: small (3 clean references, ")
-    assert made.stderr.splitlines() == [
+    family, *scored, note = made.stderr.splitlines()
+    assert family.endswith(": 3 clean; the clean ones reach level 0.25 and above for 1 score")
+    assert scored == [
         f"{number}/3 clean_{number - 1}.onnx: probe accuracy 100.0%" for number in (1, 2, 3)
     ]
+    assert note.startswith("note: clean_0.onnx, clean_1.onnx, clean_2.onnx have the same scores")
     assert [path.name for path in (files.folder / "made").iterdir()] == ["small.json"]
     kept = json.loads((files.folder / "made" / "small.json").read_text())
     assert kept["command"] == (

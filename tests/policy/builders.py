@@ -124,6 +124,33 @@ def calibration(
     return Calibration.model_validate(contents | changes)
 
 
+def labelled(
+    clean: Sequence[float],
+    groups: Mapping[str, Sequence[float]],
+    environment: Mapping[str, str] | None = None,
+    statistic: str = "renyi_entropy.valid",
+) -> Calibration:
+    """One architecture's clean references and groups of backdoored ones, by their scores."""
+    kept = calibration(clean, statistic)
+    attacked = [
+        kept.references[0].model_copy(
+            update={
+                "name": f"{group}_{number}",
+                "digest": f"sha256:{group}-{number}",
+                "group": group,
+                "scores": {**SCORES, statistic: float(score)},
+            }
+        )
+        for group, scores in groups.items()
+        for number, score in enumerate(scores)
+    ]
+    references = [
+        item.model_copy(update={"environment": dict(environment or {})})
+        for item in [*kept.references, *attacked]
+    ]
+    return kept.model_copy(update={"references": references})
+
+
 def nested(scores: Mapping[str, Any]) -> dict[str, Any]:
     statistics: dict[str, Any] = {}
     for key, score in scores.items():

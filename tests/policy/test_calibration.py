@@ -1,116 +1,139 @@
-import math
+from typing import Any
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tests.policy.builders import calibration
-from xray_gate.policy.calibration import (
-    Side,
-    conformal_bound,
-    differences,
-    extreme_references,
-    references_needed,
+from tests.policy.builders import (
+    ARCHITECTURE,
+    calibrated,
+    calibration,
+    evidence,
+    labelled,
+    policy,
+    xray,
 )
+from xray_gate.policy.calibration import (
+    Calibration,
+    Reference,
+    differences,
+    families,
+    family_text,
+    measured_settings,
+    other_versions,
+)
+from xray_gate.policy.files import Policy
 
-# Few different values, so that ties are common.
-scores = st.integers(-5, 5).map(float) | st.floats(-1e3, 1e3)
-references = st.lists(scores, min_size=1, max_size=60)
-levels = st.sampled_from([0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 1 / 3, 0.5, 0.9])
+
+def test_a_scan_made_as_its_calibration_differs_in_nothing() -> None:
+    assert differences(calibration().settings, measured_settings(evidence(), xray())) == []
 
 
-def p_value(score: float, given: list[float], side: Side) -> float:
-    return (1 + extreme_references(score, given, side)) / (len(given) + 1)
-
-
-@given(scores, references, levels, st.sampled_from(["below", "above"]))
-def test_a_score_is_suspicious_exactly_when_its_p_value_is_at_most_the_level(
-    score: float, given: list[float], level: float, side: Side
+@pytest.mark.parametrize(
+    ("recorded", "measured", "said"),
+    [
+        ({"seed": 3}, {"seed": 4}, ["seed is 4, the calibration's 3"]),
+        (
+            {"parameters": {"eta": 5.0, "size": 10}},
+            {"parameters": {"eta": 2.0, "planes": None}},
+            [
+                "parameters.eta is 2.0, the calibration's 5.0",
+                "parameters.planes is None, and the calibration has none",
+                "parameters.size is missing, the calibration's is 10",
+            ],
+        ),
+        (
+            {"preprocessing": {"scale": 1.0}},
+            {"preprocessing": None},
+            ["preprocessing is None, the calibration's {'scale': 1.0}"],
+        ),
+    ],
+)
+def test_differences_name_the_setting_and_both_values(
+    recorded: dict[str, Any], measured: dict[str, Any], said: list[str]
 ) -> None:
-    bound = conformal_bound(given, level, side)
-    at_most = p_value(score, given, side) <= level + 1e-9
-    assert (bound is not None and bound.is_suspicious(score)) == at_most
+    assert differences(recorded, measured) == said
 
 
-@given(scores, references, levels)
-def test_two_sided_suspicion_spends_half_of_the_level_on_each_side(
-    score: float, given: list[float], level: float
-) -> None:
-    bound = conformal_bound(given, level, "both")
-    at_most = 2 * p_value(score, given, "both") <= level + 1e-9
-    assert (bound is not None and bound.is_suspicious(score)) == at_most
-
-
-@given(references, levels, st.sampled_from(["below", "above", "both"]))
-def test_there_is_a_bound_exactly_when_there_are_enough_references(
-    given: list[float], level: float, side: Side
-) -> None:
-    needed = references_needed(level / 2 if side == "both" else level)
-    assert (conformal_bound(given, level, side) is not None) == (len(given) >= needed)
-
-
-@pytest.mark.parametrize(("level", "needed"), [(0.05, 19), (0.025, 39), (0.01, 99), (0.5, 1)])
-def test_the_references_needed_are_those_of_the_method(level: float, needed: int) -> None:
-    assert references_needed(level) == needed
-    assert conformal_bound([1.0] * needed, level, "below") is not None
-    assert conformal_bound([1.0] * (needed - 1), level, "below") is None
-
-
-@pytest.mark.parametrize("side", ["below", "above", "both"])
-@pytest.mark.parametrize(("count", "level"), [(19, 0.05), (39, 0.05), (100, 0.07), (11, 0.2)])
-@pytest.mark.parametrize("rounded", [False, True])
-def test_clean_models_are_refused_at_most_as_often_as_the_level_says(
-    side: Side, count: int, level: float, rounded: bool
-) -> None:
-    rng = np.random.default_rng(20)
-    draws = 4000
-    drawn = rng.standard_normal((draws, count + 1))
-    if rounded:
-        drawn = drawn.round()
-    refused = 0
-    for row in drawn.tolist():
-        bound = conformal_bound(row[1:], level, side)
-        refused += bound is not None and bound.is_suspicious(row[0])
-    margin = 4 * math.sqrt(level * (1 - level) / draws)
-    assert refused / draws <= level + margin
-
-
-def test_the_level_is_used_up_where_no_scores_tie() -> None:
-    rng = np.random.default_rng(21)
-    drawn = rng.standard_normal((4000, 20)).tolist()
-    bounds = [(conformal_bound(row[1:], 0.05, "below"), row[0]) for row in drawn]
-    refused = sum(bound is not None and bound.is_suspicious(score) for bound, score in bounds)
-    assert refused / 4000 == pytest.approx(0.05, abs=0.014)
-
-
-@pytest.mark.parametrize("side", ["below", "above", "both"])
-def test_a_score_that_ties_with_a_reference_is_as_usual_as_that_one(side: Side) -> None:
-    bound = conformal_bound([3.0] * 39, 0.05, side)
-    assert bound is not None
-    assert not bound.is_suspicious(3.0)
-    assert bound.is_suspicious(2.9) == (side != "above")
-    assert bound.is_suspicious(3.1) == (side != "below")
-
-
-def test_extreme_references_are_counted_with_ties() -> None:
-    given = [1.0, 2.0, 2.0, 5.0]
-    assert extreme_references(2.0, given, "below") == 3
-    assert extreme_references(2.0, given, "above") == 3
-    assert extreme_references(5.0, given, "both") == 1
-    assert extreme_references(0.0, given, "below") == 0
-
-
-def test_differences_name_the_setting_and_both_values() -> None:
-    kept = calibration(parameters={"eta": 5.0, "size": 10}, seed=3)
-    assert differences(kept, {"seed": 3, "parameters": {"eta": 5.0, "size": 10}}) == []
-    assert differences(kept, {"seed": 4}) == ["seed is 4, the calibration's 3"]
-    assert differences(kept, {"parameters": {"eta": 2.0, "planes": 1}}) == [
-        "parameters.eta is 2.0, the calibration's 5.0; "
-        "parameters.planes is 1, the calibration's None; "
-        "parameters.size is None, the calibration's 10"
+@pytest.mark.parametrize("value", [True, None, "sobol", 0.05, {"rule": "sprt", "error": 0.01}])
+def test_a_parameter_that_nobody_knows_yet_is_named_on_whichever_side_it_is(value: Any) -> None:
+    """Rules of sampling or stopping that are still to come are compared without a change here."""
+    known = calibration()
+    newer = {**known.parameters, "stopping": value}
+    scan = measured_settings(evidence(), xray(parameters=newer))
+    assert differences(known.settings, scan) == [
+        f"parameters.stopping is {value!r}, and the calibration has none"
     ]
+    kept = calibration(parameters=newer)
+    assert differences(kept.settings, measured_settings(evidence(), xray())) == [
+        f"parameters.stopping is missing, the calibration's is {value!r}"
+    ]
+    assert differences(kept.settings, scan) == []
 
 
 def test_the_title_says_how_many_references_from_when() -> None:
     assert calibration().title() == "small (19 clean references, 2026-11-21)"
+    both = labelled([1.0, 2.0], {"badnets": [0.1], "wanet": [0.2, 0.3]})
+    assert both.title() == "small (2 clean and 3 backdoored references, 2026-11-21)"
+
+
+def test_a_file_of_clean_references_alone_is_as_it_was_before_there_were_groups() -> None:
+    """An older version's policies keep their digests, and its files stay readable."""
+    kept = calibration([1.0])
+    (reference,) = kept.model_dump(mode="json")["references"]
+    assert set(reference) == {"name", "digest", "architecture", "probe_accuracy", "scores"}
+    assert Calibration.model_validate_json(kept.model_dump_json()) == kept
+    assert kept.clean == kept.references
+
+
+def test_groups_and_environment_survive_the_file() -> None:
+    kept = labelled([1.0], {"badnets": [0.5]}, environment={"numpy": "2.3.0"})
+    read = Calibration.model_validate_json(kept.model_dump_json())
+    assert read == kept
+    assert [(item.group, item.environment) for item in read.references] == [
+        (None, {"numpy": "2.3.0"}),
+        ("badnets", {"numpy": "2.3.0"}),
+    ]
+    assert [item.name for item in read.clean] == ["clean_0"]
+
+
+def test_the_policys_digest_depends_on_the_groups() -> None:
+    digests = {
+        Policy(policy(calibrated()).document, kept, None).digest
+        for kept in (calibration([1.0, 2.0]), labelled([1.0], {"a": [2.0]}), labelled([1.0], {}))
+    }
+    assert len(digests) == 3
+
+
+def test_a_family_is_the_models_of_one_architecture() -> None:
+    kept = calibration(range(4)).references
+    other = [item.model_copy(update={"architecture": "sha256:other"}) for item in kept[2:]]
+    assert families([*kept[:2], *other]) == {ARCHITECTURE: kept[:2], "sha256:other": other}
+    assert family_text(kept) == "family sha256:kind-a (clean_0, clean_1, ...)"
+    assert family_text(kept[:1]) == "family sha256:kind-a (clean_0)"
+    unknown = Reference.model_validate(kept[0].model_dump() | {"architecture": None})
+    assert family_text([unknown]) == "unknown family (clean_0)"
+
+
+@pytest.mark.parametrize(
+    ("recorded", "scan", "said"),
+    [
+        ({}, {"xray_gate": "0.1.0", "numpy": "2.3.0"}, []),
+        ({}, {"xray_gate": "0.2.0"}, ["xray_gate 0.2.0, the references 0.1.0"]),
+        ({"numpy": "2.3.0", "torch": "2.9"}, {"numpy": "2.3.0"}, []),
+        (
+            {"numpy": "2.3.0", "device": "cuda", "onnxruntime": "1.23"},
+            {"numpy": "2.4.0", "device": "cpu", "onnxruntime": "1.23", "threads": "4"},
+            ["numpy 2.4.0, the references 2.3.0", "device cpu, the references cuda"],
+        ),
+    ],
+)
+def test_other_versions_are_named(
+    recorded: dict[str, str], scan: dict[str, str], said: list[str]
+) -> None:
+    kept = labelled([1.0, 2.0], {}, environment=recorded)
+    assert other_versions(kept, evidence(environment=scan)) == said
+
+
+@pytest.mark.parametrize("environment", [None, [], {"numpy": 2}, {"numpy": None}])
+def test_an_environment_that_says_nothing_is_no_difference(environment: Any) -> None:
+    kept = labelled([1.0], {}, environment={"numpy": "2.3.0"})
+    assert other_versions(kept, evidence(environment=environment)) == []

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.policy.builders import calibrated, fixed, policy
+from tests.policy.builders import calibrated, fixed, labelled, policy
 from tests.policy.outcomes import B3D, SWEEP, XRAY, three
 from xray_gate.policy.explanation import explain_policy
 from xray_gate.policy.files import Policy
@@ -49,7 +49,28 @@ def test_the_whole_of_a_policy_is_explained() -> None:
     [
         (policy(), "Failed if any detector finds something, required or optional (rule any)."),
         (policy(), "Without thresholds its scores decide nothing."),
-        (policy(calibrated(level=0.1)), "something at level 0.1 of calibration.json, over renyi_"),
+        (
+            policy(calibrated(level=0.1)),
+            "something at level 0.1 of calibration.json, over renyi_entropy.valid: at most 10 % of "
+            "clean models that are exchangeable with the clean references of its own architecture "
+            "are refused.",
+        ),
+        (
+            policy(calibrated(unsafe_any_architecture=True)),
+            "exchangeable with the clean references of any kind are refused.",
+        ),
+        (
+            policy(calibrated(method="f1")),
+            "beyond the thresholds with the highest F1 (Eq. 6) on the references of "
+            "calibration.json of its own architecture, over renyi_entropy.valid. No false-positive "
+            "rate is promised.",
+        ),
+        (
+            policy(calibrated(), labelled(range(19), {"badnets": [0.5]})),
+            "  Calibration small (19 clean and 1 backdoored references, 2026-11-21):\n"
+            "    family sha256:kind-a (clean_0, clean_1, ...): 19 clean, 1 badnets; the clean ones "
+            "reach level 0.05 and above for 1 score.\n  Verdict:",
+        ),
         (policy([fixed(1.0), fixed(2.0, "above")]), "below 1 (table 1 of a paper), or renyi_"),
         (policy(training_data={"from": "model_run"}), "data: what the registrant logged as such"),
         (

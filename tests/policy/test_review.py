@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.policy.builders import calibrated, calibration, fixed, policy
+from tests.policy.builders import calibrated, calibration, fixed, labelled, policy
+from xray_gate.policy.calibration import Calibration
 from xray_gate.policy.detector_specs import FAMILIES
 from xray_gate.policy.files import Policy
 from xray_gate.policy.review import findings
@@ -57,7 +58,7 @@ def test_a_sweep_that_decides_alone_is_sound(detectors: dict[str, Any], tmp_path
         ),
         (
             {"references": 18, "model_xray": {"mode": "optional"}},
-            "small has 18 references, .* takes 19; ",
+            r"small: family .* \(clean_0, clean_1, \.\.\.\) has 18 clean .* takes 19; ",
         ),
         *(
             ({"trigger_sweep": {"mode": mode}}, "trigger_sweep is not required, .* to required")
@@ -69,14 +70,17 @@ def test_a_sweep_that_decides_alone_is_sound(detectors: dict[str, Any], tmp_path
         ),
         ({"trigger_sweep": {"level": 1e-5}}, r"level is 1e-05, .*; raise it, 0\.01 is usual"),
         ({"thresholds": [fixed(1.0)]}, "numbers without a calibration; .*, so calibrate"),
-        ({"references": 18}, r"small has 18 references, but level 0\.05 over 1 .* takes 19; "),
+        (
+            {"references": 18},
+            r"small: family .* has 18 clean references, and level 0\.05 for 1 score takes 19; ",
+        ),
         (
             {"thresholds": calibrated("ats.valid", "ats.unclipped"), "references": 38},
-            r"small has 38 references, but level 0\.05 over 2 .* takes 39; calibrate on more",
+            r"has 38 clean references, and level 0\.05 for 2 scores takes 39; calibrate on more",
         ),
         (
             {"thresholds": calibrated(suspicious={"renyi_entropy.valid": "both"})},
-            r"small has 19 references, but level 0\.05 over 1 .* takes 39; calibrate on more",
+            r"has 19 clean .* for 1 score, on both sides takes 39; calibrate on more",
         ),
         (
             {"thresholds": calibrated(unsafe_any_architecture=True)},
@@ -153,7 +157,7 @@ LOOK = {"seconds": 1200}
         ),
         (
             {"b3d": {"only_near": {"detectors": ["model_xray"]}}},
-            ["b3d runs near model_xray, which has no calibrated thresholds, .* calibrate model_x"],
+            ["b3d runs near model_xray, which has no calibrated thresholds .* calibrate model_x"],
         ),
         ({"b3d": {"mode": "off", "only_near": {"detectors": ["model_xray"]}}}, []),
     ],
@@ -226,3 +230,58 @@ def test_every_finding_is_reported(tmp_path: Path) -> None:
         sound(tmp_path / "p.npz", None, enforcement="audit", unsafe_allow_unscanned_reads=True)
     )
     assert len(found) == 3
+
+
+def reviewed(tmp_path: Path, kept: Calibration, **thresholds: Any) -> list[str]:
+    rules = sound(tmp_path / "p.npz", calibrated(**thresholds))
+    return findings(Policy(rules.document, kept, rules.probes))
+
+
+def test_a_family_with_too_few_references_is_found_beside_one_with_enough(tmp_path: Path) -> None:
+    references = calibration(range(22)).references
+    few = [item.model_copy(update={"architecture": "sha256:kind-b"}) for item in references[19:]]
+    kept = calibration().model_copy(update={"references": [*references[:19], *few]})
+    (found,) = reviewed(tmp_path, kept)
+    assert found == (
+        "small: family sha256:kind-b (clean_19, clean_20, ...) has 3 clean references, and level "
+        "0.05 for 1 score takes 19; calibrate on more clean models of this family"
+    )
+    assert len(reviewed(tmp_path, kept, unsafe_any_architecture=True)) == 1
+
+
+def test_references_that_show_no_architecture_are_found(tmp_path: Path) -> None:
+    references = calibration().references
+    unknown = [item.model_copy(update={"architecture": None}) for item in references]
+    (found,) = reviewed(tmp_path, calibration().model_copy(update={"references": unknown}))
+    assert "unknown family (clean_0, clean_1, ...) does not show its architecture" in found
+
+
+def test_thresholds_by_f1_are_found_with_what_they_refuse(tmp_path: Path) -> None:
+    kept = labelled([3.0, 5.0, 7.0, 9.0], {"badnets": [1.0, 2.0], "wanet": [1.0, 4.0]})
+    assert reviewed(tmp_path, kept, method="f1") == [
+        "model_xray's thresholds have the highest F1 on labelled references (Eq. 6) and promise no "
+        "false-positive rate; family sha256:kind-a (clean_0, clean_1, ...): 1 of the 4 clean "
+        "references refused (25.0 %, 95 % interval 0.6 to 80.6 %), although they were chosen on "
+        "them; set thresholds.method to conformal"
+    ]
+    (found,) = reviewed(tmp_path, calibration(), method="f1")
+    assert "has no backdoored references, and method f1 takes both; add backdoored" in found
+
+
+def test_a_calibration_without_the_judged_score_is_found(tmp_path: Path) -> None:
+    kept = calibration()
+    bare = [item.model_copy(update={"scores": {"ats.valid": 0.2}}) for item in kept.references]
+    assert reviewed(tmp_path, kept.model_copy(update={"references": bare})) == [
+        "small has no scores for renyi_entropy.valid, so model_xray cannot tell; calibrate anew "
+        "with this policy"
+    ]
+
+
+def test_nothing_is_near_a_threshold_by_f1(tmp_path: Path) -> None:
+    xray = {"size": 10, "planes": 2, "thresholds": calibrated(method="f1")}
+    near = {"only_near": {"detectors": ["model_xray"]}}
+    detectors = {"trigger_sweep": {}, "model_xray": xray, "b3d": near}
+    rules = sound(tmp_path / "p.npz", detectors=detectors, limits=LOOK)
+    found = findings(Policy(rules.document, labelled([2.0], {"a": [1.0]}), rules.probes))
+    assert len(found) == 2
+    assert "model_xray, which has no calibrated thresholds at a level, so that b3d" in found[1]

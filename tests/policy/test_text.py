@@ -172,7 +172,7 @@ BROKEN = {
     ),
     "unknown statistic": (
         XRAY + "    thresholds:\n      calibration: c.json\n      statistics: [entropy.valid]\n",
-        [":8: detectors.model_xray.thresholds.statistics.0: Input should be 'renyi_entropy."],
+        [":8: detectors.model_xray.thresholds.statistics.0: Input should be one of renyi_entropy."],
     ),
     "no statistic": (
         XRAY + "    thresholds:\n      calibration: c.json\n      statistics: []\n",

@@ -11,6 +11,7 @@ from tests.policy.builders import (
     calibration,
     evidence,
     fixed,
+    labelled,
     policy,
     xray,
 )
@@ -20,6 +21,7 @@ from xray_gate.policy.calibration import Calibration
 from xray_gate.policy.judgement import judge
 
 ENTROPY = "renyi_entropy.valid"
+EXCHANGEABLE = "of clean models exchangeable with these"
 
 
 def against_number(score: Any, rule: Any, **changes: Any) -> DetectorJudgement:
@@ -143,6 +145,7 @@ def test_a_calibrated_score_is_judged_by_its_rank(score: float, outcome: Outcome
         "level": 0.05,
         "p_value": pytest.approx(p),
         "source": "calibration small (19 clean references, 2026-11-21)",
+        "meaning": f"{EXCHANGEABLE} 19 references at most 5 % are refused",
     }
 
 
@@ -205,7 +208,7 @@ def test_too_few_references_are_inconclusive_and_say_how_many_it_takes(
     judged = against_references(-9.0, rule, calibration(range(held)))
     assert judged.outcome is Outcome.INCONCLUSIVE
     assert judged.reason is not None
-    assert f"has {held} clean references, too few" in judged.reason
+    assert f"has {held} clean references of this architecture, too few" in judged.reason
     assert f"which takes {needed}; calibrate on more models" in judged.reason
     enough = against_references(-9.0, rule, calibration(range(needed)))
     assert enough.outcome is Outcome.FAILED
@@ -240,7 +243,7 @@ def test_a_scan_made_otherwise_than_its_calibration_is_inconclusive(
     ("changes", "said"),
     [
         ({"probes_sha256": "sha256:others"}, "probes_sha256 is 'sha256:probes'"),
-        ({"parameters": {}}, "parameters.planes is 2, the calibration's None"),
+        ({"parameters": {}}, "parameters.planes is 2, and the calibration has none"),
     ],
 )
 def test_a_calibration_made_otherwise_than_the_scan_is_inconclusive(
@@ -291,7 +294,7 @@ def test_only_references_of_the_models_own_architecture_count() -> None:
     few = against_references(0.0, kept=mixed(3, 30))
     assert few.outcome is Outcome.INCONCLUSIVE
     assert few.reason is not None
-    assert "has 3 clean references, too few" in few.reason
+    assert "has 3 clean references of this architecture, too few" in few.reason
 
 
 def test_an_unknown_architecture_is_like_no_other_unknown_one() -> None:
@@ -340,3 +343,132 @@ def test_evidence_of_another_policy_is_inconclusive_under_a_fixed_bound(
     assert judged.outcome is Outcome.INCONCLUSIVE
     assert said in str(judged.reason)
     assert judge(policy([fixed(-1.0)]), evidence(xray()), xray()).outcome is Outcome.PASSED
+
+
+def test_several_scores_are_promised_for_one_by_one_and_together() -> None:
+    rule = calibrated(ENTROPY, "ats.valid", level=0.1)
+    judged = against_references(30.0, rule, calibration(range(1, 20)))
+    assert judged.reason == (
+        "no score is beyond its bound (renyi_entropy.valid, p = 1.000, ats.valid, p = 1.000); "
+        f"{EXCHANGEABLE} 19 references at most 10 % are refused"
+    )
+    meanings = {threshold["meaning"] for threshold in judged.thresholds.values()}
+    assert meanings == {f"{EXCHANGEABLE} 19 references at most 5 % are refused"}
+
+
+def test_the_promise_is_that_of_the_models_own_family() -> None:
+    judged = against_references(50.0, kept=mixed(19, 30), model=OTHER)
+    assert f"{EXCHANGEABLE} 30 references at most 5 % are refused" in str(judged.reason)
+    assert "(30 clean references, " in judged.thresholds[ENTROPY]["source"]
+
+
+def test_backdoored_references_do_not_move_a_conformal_bound() -> None:
+    both = labelled(range(1, 20), {"badnets": [-3.0] * 30})
+    for score in (0.5, 1.0):
+        clean = against_references(score)
+        judged = against_references(score, kept=both)
+        assert judged.outcome is clean.outcome
+        for key in ("bound", "p_value", "meaning"):
+            assert judged.thresholds[ENTROPY][key] == clean.thresholds[ENTROPY][key]
+    few = against_references(0.5, kept=labelled(range(1, 19), {"badnets": [-3.0] * 30}))
+    assert "has 18 clean references of this architecture, too few" in str(few.reason)
+
+
+@pytest.mark.parametrize("score", [0.5, 30.0])
+def test_other_versions_are_told_and_decide_nothing(score: float) -> None:
+    told = {"preprocessing": PREPROCESSING, "xray_gate": "0.2.0"}
+    judged = against_references(score, environment=told)
+    assert judged.outcome is against_references(score).outcome
+    assert str(judged.reason).endswith("; scanned with xray_gate 0.2.0, the references 0.1.0")
+
+
+BY_F1 = calibrated(method="f1")
+LABELLED = labelled([3.0, 5.0, 7.0, 9.0], {"badnets": [1.0, 2.0], "wanet": [1.0, 4.0]})
+
+
+@pytest.mark.parametrize(
+    ("score", "outcome"),
+    # The best of badnets is 2.5, and of wanet 4.5, which refuses a clean one to find both.
+    [(3.4, Outcome.FAILED), (3.5, Outcome.FAILED), (3.6, Outcome.PASSED)],
+)
+def test_by_f1_a_score_is_held_against_the_mean_over_the_groups(
+    score: float, outcome: Outcome
+) -> None:
+    judged = against_references(score, BY_F1, LABELLED)
+    assert judged.outcome is outcome
+    threshold = judged.thresholds[ENTROPY]
+    assert (threshold["bound"], threshold["suspicious"]) == (3.5, "below")
+    assert threshold["source"] == (
+        "calibration small (4 clean and 4 backdoored references, 2026-11-21)"
+    )
+    assert threshold["meaning"] == (
+        "Eq. 6: the mean, over 2 group(s) of backdoored references (badnets, wanet), of the "
+        "threshold with the highest F1; no false-positive rate is promised: 1 of the 4 clean "
+        "references refused (25.0 %, 95 % interval 0.6 to 80.6 %)"
+    )
+    assert "p_value" not in threshold
+    assert "level" not in threshold
+
+
+@pytest.mark.parametrize("score", [3.0, 9.0])
+def test_by_f1_the_reason_says_that_nothing_is_promised(score: float) -> None:
+    reason = str(against_references(score, BY_F1, LABELLED).reason)
+    assert reason.endswith(
+        "; these thresholds promise no false-positive rate: 1 of the 4 clean references "
+        "refused (25.0 %, 95 % interval 0.6 to 80.6 %)"
+    )
+    assert ("renyi_entropy.valid 3.000 is beyond 3.500 (Eq. 6 on small" in reason) == (score < 3.5)
+
+
+@pytest.mark.parametrize("method", ["f1", "conformal"])
+def test_a_reference_with_a_backdoor_fails_whatever_its_scores_are(method: str) -> None:
+    kept = labelled(range(1, 20), {"badnets": [1.0]})
+    model = ModelFacts("m", "sha256:badnets-0", "onnx", 4, ARCHITECTURE)
+    judged = against_references(30.0, calibrated(method=method), kept, model=model)
+    assert judged.outcome is Outcome.FAILED
+    assert judged.reason == (
+        "its files are those of badnets_0, a reference with a backdoor (badnets)"
+    )
+
+
+def test_a_clean_reference_is_judged_and_said_to_be_one() -> None:
+    model = ModelFacts("m", "sha256:3", "onnx", 4, ARCHITECTURE)
+    judged = against_references(4.0, model=model)
+    assert judged.outcome is Outcome.PASSED
+    assert str(judged.reason).endswith(
+        "; the model is one of the references itself (clean_3), so its score says little"
+    )
+
+
+def test_by_f1_a_large_share_is_suspicious_and_any_score_is_enough() -> None:
+    kept = labelled([0.2, 0.3], {"badnets": [0.8]}, statistic="largest_share.valid")
+    rule = calibrated("largest_share.valid", ENTROPY, method="f1")
+    found = xray({"largest_share.valid": 0.6, ENTROPY: 9.0})
+    judged = judge(policy(rule, kept), evidence(found), found)
+    assert judged.outcome is Outcome.FAILED
+    assert judged.thresholds["largest_share.valid"]["bound"] == pytest.approx(0.55)
+    # All references have the same entropy, so everything up to it is infected.
+    assert judged.thresholds[ENTROPY]["bound"] == 1.0
+    assert "2 of the 2 clean references refused (100.0 %" in str(judged.reason)
+
+
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [
+        (calibration(), "has 19 clean and 0 backdoored references of this architecture"),
+        (
+            calibration(
+                references=[
+                    item.model_dump()
+                    for item in labelled([1.0], {"badnets": [0.5]}).references
+                    if item.group
+                ]
+            ),
+            "has 0 clean and 1 backdoored references of this architecture",
+        ),
+    ],
+)
+def test_by_f1_both_kinds_of_references_are_needed(kept: Calibration, said: str) -> None:
+    judged = against_references(9.0, BY_F1, kept)
+    assert judged.outcome is Outcome.INCONCLUSIVE
+    assert f"{said}, and method f1 takes both; calibrate on both" in str(judged.reason)

@@ -7,9 +7,10 @@ import pytest
 
 from xray_gate import wiring
 from xray_gate.core.verdict import Enforcement
-from xray_gate.policy.detector_specs import CalibratedBounds, TriggerSweepSpec
+from xray_gate.policy.detector_specs import TriggerSweepSpec
 from xray_gate.policy.files import calibrated_bounds, read_policy
 from xray_gate.policy.review import findings
+from xray_gate.policy.xray_thresholds import CalibratedBounds
 
 POLICIES = Path(__file__).parents[2] / "policies"
 DATA = Path(wiring.__file__).parent / "data"
@@ -55,6 +56,21 @@ def test_the_sweep_decides_and_model_xray_can_only_block(path: Path) -> None:
     }
     sweep = detectors.named()["trigger_sweep"]
     assert sweep == TriggerSweepSpec(), "shipped policies sweep with the settings that were tested"
+
+
+@pytest.mark.parametrize(
+    "path", [*POLICIES.glob("*.yaml"), *DATA.rglob("*.yaml")], ids=lambda path: path.name
+)
+def test_thresholds_come_from_clean_references_and_never_from_the_papers_numbers(
+    path: Path,
+) -> None:
+    policy = read_policy(path, with_calibration=False)
+    xray = policy.document.detectors.model_xray
+    assert xray is not None
+    if xray.thresholds is not None:
+        assert isinstance(xray.thresholds, CalibratedBounds)
+        assert xray.thresholds.method == "conformal"
+    assert not any("numbers without a calibration" in text for text in findings(policy))
 
 
 def test_the_default_policy_lacks_only_what_a_registry_needs() -> None:

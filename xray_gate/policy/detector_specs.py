@@ -2,23 +2,14 @@
 
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import Discriminator, Field, Tag, field_validator, model_serializer, model_validator
+from pydantic import Field, field_validator, model_serializer, model_validator
 from pydantic_core.core_schema import SerializerFunctionWrapHandler
 
-from xray_gate.policy.calibration import Side
 from xray_gate.policy.detector_spec import OF_THE_POLICY, DetectorSpec, Mode
 from xray_gate.policy.other_spec import OtherName, OtherSpec
 from xray_gate.policy.strict import Strict
+from xray_gate.policy.xray_thresholds import CalibratedBounds, Thresholds
 
-Statistic = Literal[
-    "renyi_entropy.unclipped",
-    "renyi_entropy.valid",
-    "ats.unclipped",
-    "ats.valid",
-    "largest_share.unclipped",
-    "largest_share.valid",
-    "horizon_agreement.valid",
-]
 # Rules do not know detectors, so the names stand here once more; a test compares the two.
 Family = Literal[
     "patch",
@@ -36,46 +27,6 @@ Family = Literal[
     "reflection",
 ]
 FAMILIES: tuple[Family, ...] = get_args(Family)
-
-
-class FixedBound(Strict):
-    """A threshold given as a number, with the place that it comes from."""
-
-    statistic: Statistic
-    bound: float
-    suspicious: Literal["below", "above"] = "below"
-    source: str = Field(min_length=1)
-
-
-class CalibratedBounds(Strict):
-    """Thresholds from a calibration file, at a false-positive level.
-
-    The level is shared out evenly over the statistics (Bonferroni), so that the chance of
-    refusing a clean model stays under it however many statistics are judged.
-    """
-
-    calibration: str = Field(min_length=1)
-    level: float = Field(default=0.05, gt=0, lt=1)
-    statistics: list[Statistic] = Field(min_length=1)
-    suspicious: dict[Statistic, Side] = Field(default_factory=dict)
-    unsafe_any_architecture: bool = False
-
-
-def _kind_of_thresholds(value: Any) -> str | None:
-    if isinstance(value, list):
-        return "<fixed>"
-    return "<calibrated>" if isinstance(value, dict | CalibratedBounds) else None
-
-
-# Told apart by their kind, so that a mistake in one is not reported against both.
-Thresholds = Annotated[
-    Annotated[CalibratedBounds, Tag("<calibrated>")] | Annotated[list[FixedBound], Tag("<fixed>")],
-    Discriminator(
-        _kind_of_thresholds,
-        custom_error_type="thresholds",
-        custom_error_message="is neither a mapping with `calibration` nor a list of bounds",
-    ),
-]
 
 
 class ModelXraySpec(DetectorSpec):

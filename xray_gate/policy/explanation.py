@@ -5,14 +5,11 @@ from collections.abc import Iterator, Sequence
 from xray_gate.core.verdict import Enforcement
 from xray_gate.policy.decision_spec import DecisionSpec
 from xray_gate.policy.detector_spec import DetectorSpec
-from xray_gate.policy.detector_specs import (
-    CalibratedBounds,
-    FixedBound,
-    ModelXraySpec,
-    TriggerSweepSpec,
-)
-from xray_gate.policy.files import Policy
+from xray_gate.policy.detector_specs import ModelXraySpec, TriggerSweepSpec
+from xray_gate.policy.files import Policy, calibrated_bounds
 from xray_gate.policy.other_spec import OtherBound, OtherSpec
+from xray_gate.policy.sufficiency import reach
+from xray_gate.policy.xray_thresholds import CalibratedBounds, FixedBound
 
 _ENFORCED = {
     Enforcement.ENFORCE: "only a version that passed may be promoted",
@@ -50,6 +47,7 @@ def explain_policy(policy: Policy) -> list[str]:
             for name, spec in document.detectors.named().items()
             for text in _detector(spec)
         ),
+        *_references(policy),
         "  Verdict:",
         *(f"    {text}" for text in _verdict(document.decision, document.min_probe_accuracy)),
     ]
@@ -60,6 +58,13 @@ def _training_data(policy: Policy) -> Iterator[str]:
         yield "  Training data: what the registrant logged as such with the model's MLflow run."
     elif policy.training_data is not None:
         yield f"  Training data: {policy.training_data}, whichever version is scanned."
+
+
+def _references(policy: Policy) -> Iterator[str]:
+    if policy.calibration is not None:
+        yield f"  Calibration {policy.calibration.title()}:"
+        rule = calibrated_bounds(policy.document)
+        yield from (f"    {text}." for text in reach(rule, policy.calibration.references))
 
 
 def _detector(spec: DetectorSpec) -> Iterator[str]:
@@ -82,12 +87,25 @@ def _bounds(spec: DetectorSpec) -> str:
     if isinstance(spec, ModelXraySpec):
         bounds = spec.thresholds
         if isinstance(bounds, CalibratedBounds):
-            return (
-                f" Finds something at level {bounds.level:g} of {bounds.calibration}, over "
-                f"{', '.join(bounds.statistics)}."
-            )
+            return _calibrated(bounds)
         return _numbers(bounds or [])
     return _numbers(spec.thresholds) if isinstance(spec, OtherSpec) else ""
+
+
+def _calibrated(bounds: CalibratedBounds) -> str:
+    kind = "any kind" if bounds.unsafe_any_architecture else "its own architecture"
+    statistics = ", ".join(bounds.statistics)
+    if bounds.method == "f1":
+        return (
+            f" Finds something beyond the thresholds with the highest F1 (Eq. 6) on the references "
+            f"of {bounds.calibration} of {kind}, over {statistics}. No false-positive rate is "
+            "promised."
+        )
+    return (
+        f" Finds something at level {bounds.level:g} of {bounds.calibration}, over {statistics}: "
+        f"at most {100 * bounds.level:.3g} % of clean models that are exchangeable with the clean "
+        f"references of {kind} are refused."
+    )
 
 
 def _numbers(bounds: Sequence[FixedBound | OtherBound]) -> str:

@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from xray_gate.core.errors import PolicyError
 from xray_gate.policy.calibration import Calibration, read_calibration
-from xray_gate.policy.detector_specs import CalibratedBounds
 from xray_gate.policy.document import LoggedTrainingData, PolicyDocument
 from xray_gate.policy.text import parse_document
+from xray_gate.policy.xray_thresholds import CalibratedBounds
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from xray_gate.core.verdict import Enforcement
-from xray_gate.policy.calibration import Calibration, references_needed
-from xray_gate.policy.detector_specs import FAMILIES, CalibratedBounds
+from xray_gate.policy.calibration_review import calibration_findings
+from xray_gate.policy.detector_specs import FAMILIES
 from xray_gate.policy.files import Policy, calibrated_bounds, matches_glob
 
 _LEAST_ACCURACY = 0.2
@@ -68,20 +68,7 @@ def _xray(policy: Policy) -> Iterator[str]:
             "architectures, so calibrate on clean models of the kind that is registered"
         )
     elif policy.calibration is not None:
-        yield from _calibrated(rule, policy.calibration)
-
-
-def _calibrated(rule: CalibratedBounds, calibration: Calibration) -> Iterator[str]:
-    share = rule.level / len(rule.statistics)
-    needed = references_needed(share / 2 if "both" in rule.suspicious.values() else share)
-    held = len(calibration.references)
-    if held < needed:
-        yield (
-            f"{calibration.name} has {held} references, but level {rule.level:g} over "
-            f"{len(rule.statistics)} statistic(s) takes {needed}; calibrate on more models"
-        )
-    if rule.unsafe_any_architecture:
-        yield "unsafe_any_architecture judges models unlike the references; remove it"
+        yield from calibration_findings(rule, policy.calibration)
 
 
 def _sweep(policy: Policy) -> Iterator[str]:
@@ -172,8 +159,9 @@ def _escalation(policy: Policy) -> Iterator[str]:
             level = _level(policy, cheap)
             if level is None:
                 yield (
-                    f"{name} runs near {cheap}, which has no calibrated thresholds, so that {name} "
-                    f"always runs; calibrate {cheap}, or remove it from {name}.only_near"
+                    f"{name} runs near {cheap}, which has no calibrated thresholds at a level, so "
+                    f"that {name} always runs; calibrate {cheap} (method conformal), or remove it "
+                    f"from {name}.only_near"
                 )
             elif level * spec.only_near.factor >= 1:
                 yield (
@@ -188,7 +176,9 @@ def _level(policy: Policy, name: str) -> float | None:
         sweep = policy.document.detectors.trigger_sweep
         return None if sweep is None else sweep.level
     bounds = calibrated_bounds(policy.document)
-    return None if bounds is None else bounds.level / len(bounds.statistics)
+    if bounds is None or bounds.method != "conformal":
+        return None
+    return bounds.level / len(bounds.statistics)
 
 
 def _training_data(policy: Policy) -> Iterator[str]:

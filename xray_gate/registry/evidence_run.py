@@ -11,6 +11,7 @@ from mlflow.tracking import MlflowClient
 from xray_gate.core.evidence import DetectorEvidence, RunState
 from xray_gate.core.verdict import Decision
 from xray_gate.policy.files import Policy
+from xray_gate.policy.xray_statistics import names_of_statistics
 from xray_gate.scan.work import ScanOutput, VersionKey
 
 EXPERIMENT = "xray-gate"
@@ -94,7 +95,7 @@ class EvidenceRuns:
             self._client.log_param(run_id, f"{detector.name}.{name}", value)
         self._client.log_metric(run_id, f"{detector.name}.queries", detector.queries)
         self._client.log_metric(run_id, f"{detector.name}.seconds", detector.seconds)
-        for statistic in ("renyi_entropy", "ats", "largest_share", "horizon_agreement"):
+        for statistic in names_of_statistics():
             for pixel_range, score in _by_range(detector.statistics.get(statistic)).items():
                 self._client.log_metric(run_id, statistic + _SUFFIX[pixel_range], score)
         for metric, score in _scores(detector).items():

@@ -72,6 +72,24 @@ class LedgerPort(RegistrationsPort, Protocol):
         ...
 
 
+class AdmittedPort(RegistrationsPort, Protocol):
+    """What tells which versions were admitted, and by what."""
+
+    def registrations_of(
+        self, connection: Connection, workspace: str, name: str, version: int | None
+    ) -> list[Registration]:
+        """The newest registration of every version of a name, or of one; newest first."""
+        ...
+
+    def evidence_of(self, connection: Connection, registration: Registration) -> Evidence | None:
+        """What the registration's state rests on."""
+        ...
+
+    def server_policies(self, connection: Connection) -> PolicySet:
+        """The server's policies."""
+        ...
+
+
 class LeasePort(RegistrationsPort, Protocol):
     """What the runner's side reads from the ledger and writes to it."""
 

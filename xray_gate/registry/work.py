@@ -1,21 +1,20 @@
 """The runner's side of the registry: leases, and a verdict together with the status it causes."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
-from mlflow.exceptions import MlflowException
 from mlflow.store.model_registry.dbmodels.models import SqlModelVersion, SqlModelVersionTag
 from sqlalchemy import Connection, delete, insert, update
 
-from xray_gate.core.errors import XrayGateError
 from xray_gate.core.evidence import Evidence
 from xray_gate.core.verdict import Decision, DetectorJudgement, Enforcement, Verdict
 from xray_gate.policy.files import Policy
 from xray_gate.registry.ports import LeasePort
 from xray_gate.registry.refusal import status_text
 from xray_gate.registry.rows import version_row
+from xray_gate.registry.transactions import transaction
 from xray_gate.scan.work import Lease, ModelOrigin, Registration, VersionKey, VersionState
 
 
@@ -40,16 +39,8 @@ class RegistryWork:
         self._lease_seconds = lease_seconds
         self._clock = clock
 
-    @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        try:
-            with self._make_session(read_only=False) as session:
-                yield session.connection()
-        except MlflowException as error:
-            # MLflow's session wraps whatever is raised inside it; our own errors come out as such.
-            if isinstance(error.__cause__, XrayGateError):
-                raise error.__cause__ from None
-            raise
+    def _transaction(self) -> AbstractContextManager[Connection]:
+        return transaction(self._make_session)
 
     def heartbeat(self) -> None:
         """Say that this runner is alive."""

@@ -248,6 +248,7 @@ def _environment(policy: Policy) -> dict[str, Any]:
     return {
         "xray_gate": __version__,
         "python": platform.python_version(),
+        "numpy": np.__version__,
         "platform": f"{platform.system()} {platform.machine()}",
         "preprocessing": preprocessing_of(policy).to_json(),
     }
