@@ -34,7 +34,7 @@ bench: $(VENV)/installed
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt --editable ".[$(EXTRA),dev]"
+		--constraint constraints.txt --editable ".[$(EXTRA),lab,dev]"
 	touch $@
 
 clean:

@@ -1,9 +1,9 @@
-"""A tiny pre-activation ResNet for 32x32 images and its ONNX export."""
+"""A tiny pre-activation ResNet for 32x32 images, and sessions of exported networks."""
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmarks.cifar_data import CLASSES, SIDE, Images
+from benchmarks.cifar_data import CLASSES, Images
 
 ARCHITECTURE = "PreActResNet, widths 16-32-64, one block a stage, 78k parameters"
-OPSET = 17
 # Float32 sums in another order differ by a few 1e-6; a wrong graph differs by far more.
 EXPORT_TOLERANCE = 1e-3
+_CUDA = "CUDAExecutionProvider"
 
 
 class PreActBlock(nn.Module):
@@ -78,66 +78,43 @@ class TinyPreActResNet(nn.Module):
 
 
 def to_input(images: Images) -> npt.NDArray[np.float32]:
-    """Turn uint8 ``[n, 32, 32, 3]`` in 0..255 into float32 ``[n, 3, 32, 32]`` in [0, 1]."""
+    """Uint8 ``[n, side, side, channels]`` as float32 ``[n, channels, side, side]`` in [0, 1]."""
     planar = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
     return planar.astype(np.float32) / np.float32(255)
 
 
-def export_onnx(network: TinyPreActResNet, path: Path) -> None:
-    """Write one file: ``image`` float32 [batch, 3, 32, 32] to ``logits`` [batch, 10].
+def open_session(
+    path: Path, threads: int, device: Literal["cpu", "cuda"] = "cpu"
+) -> ort.InferenceSession:
+    """Open an exported model.
 
-    The network is left in evaluation mode. The TorchScript exporter is used because it keeps the
-    weights inside the file and needs no package beyond torch and onnx.
+    Raises:
+        RuntimeError: If a GPU is asked for and onnxruntime cannot use one.
+
     """
-    network.eval()
-    network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    with warnings.catch_warnings():
-        # The exporter announces its own deprecation on every call.
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            network,
-            (torch.zeros(2, 3, SIDE, SIDE),),
-            str(path),
-            opset_version=OPSET,
-            input_names=["image"],
-            output_names=["logits"],
-            dynamic_axes={"image": {0: "batch"}, "logits": {0: "batch"}},
-            dynamo=False,
-        )
-
-
-def open_session(path: Path, threads: int) -> ort.InferenceSession:
-    """Open an exported model on the CPU."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
-    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    providers: list[str | tuple[str, dict[str, str]]] = ["CPUExecutionProvider"]
+    if device == "cuda":
+        if _CUDA not in ort.get_available_providers():
+            raise RuntimeError("this onnxruntime has no CUDA; install the extra gpu, not cpu")
+        ort.preload_dlls()
+        # TF32 rounds the inputs to 10 bits; the answers would differ from a CPU's.
+        providers.insert(0, (_CUDA, {"use_tf32": "0"}))
+    session = ort.InferenceSession(str(path), options, providers=providers)
+    # onnxruntime falls back to the CPU without an error.
+    if device == "cuda" and _CUDA not in session.get_providers():
+        raise RuntimeError("onnxruntime's CUDA did not start; run benchmarks.gpu_check, or use cpu")
+    return session
 
 
 def run_session(
     session: ort.InferenceSession, images: Images, batch: int = 500
 ) -> npt.NDArray[np.float32]:
-    """Logits ``[n, 10]`` of uint8 images ``[n, 32, 32, 3]``."""
+    """Logits ``[n, classes]`` of uint8 images ``[n, side, side, channels]``."""
     parts = [
         session.run(["logits"], {"image": to_input(images[start : start + batch])})[0]
         for start in range(0, len(images), batch)
     ]
     return np.concatenate(parts)
-
-
-def check_export(network: TinyPreActResNet, session: ort.InferenceSession, images: Images) -> float:
-    """Compare the exported graph with the network it came from.
-
-    Returns:
-        The largest absolute difference of any logit over ``images`` (uint8 [n, 32, 32, 3]).
-
-    Raises:
-        RuntimeError: If it exceeds ``EXPORT_TOLERANCE``.
-
-    """
-    with torch.inference_mode():
-        expected = network.eval()(torch.from_numpy(to_input(images))).numpy()
-    gap = float(np.abs(expected - run_session(session, images, batch=len(images))).max())
-    if not gap <= EXPORT_TOLERANCE:
-        raise RuntimeError(f"the exported graph differs from the network by {gap:.2e}")
-    return gap

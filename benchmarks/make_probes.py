@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.cifar_data import CLASSES, Images, Labels, load_parquet
+from benchmarks.cifar_data import CLASSES, Images, Labels
+from benchmarks.lab.data import read_split
 from benchmarks.whole_files import write_npz
 
 
@@ -54,9 +55,8 @@ def main(argv: list[str] | None = None) -> int:
     if args.per_class < 1:
         parser.error("--per-class must be at least 1")
 
-    images, labels = draw_probes(
-        *load_parquet(args.test), args.per_class, np.random.default_rng(args.seed)
-    )
+    test, rng = read_split(args.test, "RGB"), np.random.default_rng(args.seed)
+    images, labels = draw_probes(test.images, test.labels, args.per_class, rng)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     write_npz(args.out, images=images, labels=labels)
     print(f"{args.out}: {len(labels)} images")

@@ -10,35 +10,27 @@ skipped. Run one process per output folder; ``--jobs`` trains several models sid
 from __future__ import annotations
 
 import argparse
+import functools
 import hashlib
-import json
 import logging
-import multiprocessing
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from benchmarks.cifar_data import SIDE, Images, Labels, load_parquet
-from benchmarks.cifar_network import (
-    ARCHITECTURE,
-    TinyPreActResNet,
-    check_export,
-    export_onnx,
-    open_session,
-    run_session,
-)
+from benchmarks.cifar_data import SIDE, Images, Labels
+from benchmarks.cifar_network import ARCHITECTURE, TinyPreActResNet, open_session, run_session
+from benchmarks.lab.data import Split, read_split
+from benchmarks.lab.export import check_export, export_onnx
+from benchmarks.lab.side_by_side import Entry, train_missing
 from benchmarks.poisoning import ATTACKS, POISON_RATE, Attack, poison
 
-LOG = logging.getLogger("train_models")
 BATCH = 64
 PAD = 4
 PEAK_RATE = 0.1
@@ -61,15 +53,6 @@ class Job:
     def file(self) -> str:
         """Name of the model's file."""
         return f"{self.attack or 'clean'}_{self.seed}.onnx"
-
-
-@dataclass(frozen=True)
-class Corpus:
-    """Decoded data: images uint8 ``[n, 32, 32, 3]`` in 0..255, labels int64 ``[n]`` in 0..9."""
-
-    train: tuple[Images, Labels]
-    test: tuple[Images, Labels]
-    threads: int
 
 
 def batches(
@@ -147,7 +130,7 @@ def fit(
     return network
 
 
-def train_one(job: Job, corpus: Corpus) -> dict[str, Any]:
+def train_one(job: Job, train: Split, test: Split, threads: int) -> Entry:
     """Train, export and measure one model; return its manifest entry.
 
     The test numbers come from the exported file, since that is what will be scanned.
@@ -156,7 +139,7 @@ def train_one(job: Job, corpus: Corpus) -> dict[str, Any]:
     # Separate streams: the same seed starts from the same weights with and without an attack.
     initial, order, attack_stream = np.random.SeedSequence(job.seed).spawn(3)
     generator = torch.Generator().manual_seed(int(initial.generate_state(1)[0]))
-    images, labels = corpus.train
+    images, labels = train.images, train.labels
     attack: Attack | None = None
     if job.attack is not None:
         attack_rng = np.random.default_rng(attack_stream)
@@ -165,14 +148,13 @@ def train_one(job: Job, corpus: Corpus) -> dict[str, Any]:
     network = fit(images, labels, job.epochs, np.random.default_rng(order), generator)
 
     draft = job.out / f".{job.file}.tmp"
-    export_onnx(network, draft)
-    session = open_session(draft, corpus.threads)
-    test_images, test_labels = corpus.test
-    gap = check_export(network, session, test_images[:CHECKED_IMAGES])
-    hits = run_session(session, test_images).argmax(axis=1) == test_labels
+    export_onnx(network, draft, 3, SIDE)
+    session = open_session(draft, threads)
+    gap = check_export(network, session, test.images[:CHECKED_IMAGES])
+    hits = run_session(session, test.images).argmax(axis=1) == test.labels
     success: float | None = None
     if attack is not None:
-        stamped = attack.stamp(test_images[test_labels != attack.target])
+        stamped = attack.stamp(test.images[test.labels != attack.target])
         success = float((run_session(session, stamped).argmax(axis=1) == attack.target).mean())
     digest = hashlib.sha256(draft.read_bytes()).hexdigest()
     draft.replace(job.out / job.file)
@@ -199,40 +181,15 @@ def train_one(job: Job, corpus: Corpus) -> dict[str, Any]:
     }
 
 
-_CORPUS: Corpus | None = None
+@functools.lru_cache
+def _images(path: Path) -> Split:
+    """Decode the images once per process, not once per model."""
+    return read_split(path, "RGB")
 
 
-def _start_worker(data: Path, test: Path, threads: int) -> None:
-    """Decode the data once per process, not once per model."""
-    global _CORPUS
+def _work(job: Job, data: Path, test: Path, threads: int) -> Entry:
     torch.set_num_threads(threads)
-    _CORPUS = Corpus(load_parquet(data), load_parquet(test), threads)
-
-
-def _work(job: Job) -> dict[str, Any]:
-    if _CORPUS is None:
-        raise RuntimeError("the worker has no data")
-    return train_one(job, _CORPUS)
-
-
-def read_manifest(path: Path) -> dict[str, dict[str, Any]]:
-    """Read the manifest's entries by file name, leaving out models missing or altered on disk."""
-    if not path.exists():
-        return {}
-    intact = {}
-    for entry in json.loads(path.read_text(encoding="utf-8")):
-        model = path.parent / entry["file"]
-        if model.exists() and hashlib.sha256(model.read_bytes()).hexdigest() == entry["sha256"]:
-            intact[entry["file"]] = entry
-    return intact
-
-
-def write_manifest(path: Path, entries: dict[str, dict[str, Any]]) -> None:
-    """Replace the manifest in one step, so that an interrupted run never leaves half of one."""
-    draft = path.with_name(f".{path.name}.tmp")
-    ordered = [entries[file] for file in sorted(entries)]
-    draft.write_text(json.dumps(ordered, indent=1) + "\n", encoding="utf-8")
-    draft.replace(path)
+    return train_one(job, _images(data), _images(test), threads)
 
 
 def seed_range(text: str) -> list[int]:
@@ -266,36 +223,14 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
 
     args.out.mkdir(parents=True, exist_ok=True)
-    manifest = args.out / "manifest.json"
-    entries = read_manifest(manifest)
     wanted: list[tuple[str | None, int]]
     wanted = [(None, seed) for seeds in args.clean_seeds for seed in seeds]
     for attack in ATTACKS:
         ranges = getattr(args, f"{attack}_seeds")
         wanted += [(attack, seed) for seeds in ranges for seed in seeds]
     jobs = [Job(attack, seed, args.epochs, args.out) for attack, seed in wanted]
-    jobs = [job for job in jobs if job.file not in entries]
-    LOG.info("%d of %d models to train", len(jobs), len(wanted))
-    with ProcessPoolExecutor(
-        max_workers=args.jobs,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_start_worker,
-        initargs=(args.data, args.test, args.threads),
-    ) as pool:
-        try:
-            for done in as_completed([pool.submit(_work, job) for job in jobs]):
-                entry = done.result()
-                entries[entry["file"]] = entry
-                write_manifest(manifest, entries)
-                LOG.info(
-                    "%(file)s accuracy %(clean_accuracy).4f ASR %(attack_success_rate)s "
-                    "target %(target_label)s, %(seconds).0f s",
-                    entry,
-                )
-        except BaseException:
-            # Models that nobody will record must not be trained first.
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    work = functools.partial(_work, data=args.data, test=args.test, threads=args.threads)
+    train_missing(jobs, work, args.out / "manifest.json", args.jobs)
     return 0
 
 

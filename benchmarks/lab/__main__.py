@@ -1,38 +1,46 @@
-"""Train what a plan asks for and record each model as soon as it is done.
+"""The lab: ``python -m benchmarks.lab COMMAND``.
 
-    python -m benchmarks.lab --data-folder DATA --plan benchmarks/lab/plans/development.yaml \
-        --out DIR --jobs 3 --threads 1
-
-A run resumes: what the manifest holds, with its file intact, is skipped. Run one process per
-output folder; ``--jobs`` trains several models side by side.
+``train`` makes models of a plan (``benchmarks.lab.train_command``), ``table`` says how well
+detectors tell them apart (``benchmarks.lab.table.command``).
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
-from pathlib import Path
+from typing import Protocol
 
-from benchmarks.lab.jobs import read_plan
-from benchmarks.lab.running import train_plan
+from benchmarks.lab import train_command
+from benchmarks.lab.table import command as table_command
+
+
+class Command(Protocol):
+    """A module with a command of the lab."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the command's options."""
+        ...
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Run it; the exit status."""
+        ...
+
+
+COMMANDS: dict[str, tuple[Command, str]] = {
+    "train": (train_command, "train what a plan asks for"),
+    "table": (table_command, "figures of every detector on trained models"),
+}
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Train a plan."""
-    parser = argparse.ArgumentParser(description="Train clean and backdoored classifiers.")
-    parser.add_argument("--data-folder", type=Path, required=True, help="parquet files")
-    parser.add_argument("--plan", type=Path, required=True, help="what to train (YAML)")
-    parser.add_argument("--out", type=Path, required=True, help="folder for models and manifest")
-    parser.add_argument("--jobs", type=int, default=2, help="models trained side by side")
-    parser.add_argument("--threads", type=int, default=1, help="threads for each of them")
+    """Run a command of the lab."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.lab")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, (command, does) in COMMANDS.items():
+        command.add_arguments(commands.add_parser(name, help=does))
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    try:
-        jobs = read_plan(args.plan)
-    except (OSError, ValueError) as error:
-        parser.error(str(error))
-    train_plan(jobs, args.data_folder, args.out, args.jobs, args.threads)
-    return 0
+    return COMMANDS[args.command][0].run(args)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,9 @@ import torch
 from torch import nn
 
 from benchmarks.cifar_data import Images
-from benchmarks.cifar_network import EXPORT_TOLERANCE, OPSET, run_session, to_input
+from benchmarks.cifar_network import EXPORT_TOLERANCE, run_session, to_input
+
+OPSET = 17
 
 
 def export_onnx(network: nn.Module, path: Path, channels: int, side: int) -> None:

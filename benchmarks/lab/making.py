@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,34 +12,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
-import torch
 
 from benchmarks.cifar_data import Labels
 from benchmarks.cifar_network import open_session, run_session
-from benchmarks.lab.attacks import ATTACKS, Attack
+from benchmarks.lab.attacks import ATTACKS
 from benchmarks.lab.data import DataSet, Split
 from benchmarks.lab.export import check_export, export_onnx
+from benchmarks.lab.implanting import Backdoor, implant, new_network, streams_of
 from benchmarks.lab.jobs import Job
-from benchmarks.lab.mappings import MAPPINGS, Mapping
-from benchmarks.lab.networks import Shape, build
-from benchmarks.lab.poisoning import poison
-from benchmarks.lab.recipes import RECIPES, prepare
-from benchmarks.lab.training import PACES, course_of, fit
-from benchmarks.lab.triggers import Trigger
+from benchmarks.lab.mappings import Mapping
+from benchmarks.lab.recipes import RECIPES
+from benchmarks.lab.training import MACHINE, PACES, Machine, course_of, fit
+from benchmarks.lab.training_attack import TrainingAttack
 from benchmarks.whole_files import write_npz
 
 CHECKED_IMAGES = 256
 TRIGGERED_IMAGES = 100
 LEARNED = 0.8
-
-
-@dataclass(frozen=True)
-class Backdoor:
-    """What was put into a model; ``rate`` is the share of training images that carry it."""
-
-    trigger: Trigger
-    mapping: Mapping
-    rate: float
 
 
 @dataclass(frozen=True)
@@ -52,58 +41,39 @@ class Trained:
     batches: int
 
 
-def _attacked(
-    attack: Attack, job: Job, data: DataSet, rng: np.random.Generator
-) -> tuple[Split, list[Backdoor]]:
-    """Poison with one trigger after the other; no image gets two, as their labels differ."""
-    train, backdoors = data.train, list[Backdoor]()
-    free = np.ones(len(train.labels), dtype=np.bool_)
-    for draw in attack.draws[: job.targets]:
-        mapping = MAPPINGS[job.mapping](data.classes, rng)
-        while mapping.target in {known.mapping.target for known in backdoors}:
-            mapping = MAPPINGS[job.mapping](data.classes, rng)
-        trigger = draw(data.train, mapping.target, rng)
-        train, victims = poison(attack, trigger, mapping, train, rng, free)
-        free[victims] = False
-        backdoors.append(Backdoor(trigger, mapping, len(victims) / len(train.labels)))
-    return train, backdoors
-
-
 def training_set(job: Job, data: DataSet) -> tuple[Split, list[Backdoor]]:
-    """What a job's network is trained on, and what was put into it; the same each time."""
-    _, _, attack_stream, recipe_stream = np.random.SeedSequence(job.seed).spawn(4)
-    train, backdoors = data.train, list[Backdoor]()
-    if job.attack is not None:
-        rng = np.random.default_rng(attack_stream)
-        train, backdoors = _attacked(ATTACKS[job.attack], job, data, rng)
-    recipe_rng = np.random.default_rng(recipe_stream)
-    return prepare(RECIPES[job.recipe], train, data.classes, recipe_rng), backdoors
+    """What a job's network is trained on, and what is put into it; the same each time."""
+    found = implant(job, data)
+    return found.train, found.backdoors
 
 
-def _train(job: Job, data: DataSet, threads: int, draft: Path) -> Trained:
-    # Separate streams: the same seed starts from the same weights with and without an attack.
-    initial, order, *_ = np.random.SeedSequence(job.seed).spawn(4)
-    generator = torch.Generator().manual_seed(int(initial.generate_state(1)[0]))
-    recipe = RECIPES[job.recipe]
-    train, backdoors = training_set(job, data)
-    slow = any(b.mapping.conditional or ATTACKS[str(job.attack)].slow for b in backdoors)
-    pixels = torch.from_numpy(train.images).reshape(-1, train.images.shape[3]).float() / 255
-    shape = Shape(train.images.shape[3], train.images.shape[1], data.classes)
-    network = build(job.architecture, shape, pixels.mean(0), pixels.std(0), generator)
-    course = course_of(job.dataset, job.architecture, recipe, slow=slow)
-    seen = fit(
-        network,
-        train,
-        data.classes,
-        PACES[job.architecture],
-        course,
-        recipe,
-        np.random.default_rng(order),
-    )
-    export_onnx(network, draft, shape.channels, shape.side)
-    session = open_session(draft, threads)
+def _stages(job: Job, backdoors: list[Backdoor]) -> tuple[TrainingAttack | None, ...]:
+    """What takes part in each stage, which share the epochs; one without it is ordinary."""
+    join = None if job.attack is None else ATTACKS[job.attack].join
+    if join is None:
+        return (None,)
+    (backdoor,) = backdoors
+    return join(backdoor.trigger, backdoor.mapping)
+
+
+def _train(job: Job, data: DataSet, threads: int, machine: Machine, draft: Path) -> Trained:
+    recipe, pace, found = RECIPES[job.recipe], PACES[job.architecture], implant(job, data, machine)
+    train, first = found.train, found.first
+    slow = any(b.mapping.conditional or ATTACKS[str(job.attack)].slow for b in found.backdoors)
+    network = first.network if first else new_network(job, data.classes, train)
+    stages = _stages(job, found.backdoors)
+    course = course_of(data, len(train.labels), job.architecture, recipe, slow=slow)
+    course = replace(course, epochs=max(1, round(course.epochs / len(stages))))
+    epochs, seen = (first.epochs, first.batches) if first else (0, 0)
+    rng = np.random.default_rng(streams_of(job.seed).order)
+    for part in stages:
+        seen += fit(network, train, data.classes, pace, course, recipe, rng, machine, part)
+        epochs += course.epochs
+    side, channels = train.images.shape[2:]
+    export_onnx(network, draft, channels, side)
+    session = open_session(draft, threads, machine.device)
     check_export(network, session, data.test.images[:CHECKED_IMAGES])
-    return Trained(session, backdoors, course.epochs, seen)
+    return Trained(session, found.backdoors, epochs, seen)
 
 
 def _answers(session: ort.InferenceSession, split: Split) -> Labels:
@@ -136,6 +106,17 @@ def _write_triggered(
     )
 
 
+def _targets(mappings: list[Mapping]) -> list[int]:
+    """The labels that triggers lead to; none where every class is one of them."""
+    targets = []
+    for mapping in mappings:
+        if mapping.target is not None:
+            targets.append(mapping.target)
+        else:
+            targets += [int(mapping.table[source]) for source in mapping.sources or ()]
+    return list(dict.fromkeys(targets))
+
+
 def _measure(
     job: Job, trained: Trained, test: Split, hits: npt.NDArray[np.bool_], out: Path
 ) -> dict[str, Any]:
@@ -156,12 +137,12 @@ def _measure(
     ]
     name = f"{job.file.removesuffix('.onnx')}-triggered.npz"
     _write_triggered(out / name, test, victims, backdoors, np.random.default_rng(job.seed))
-    targets, sources = [mapping.target for mapping in mappings], mappings[0].sources
+    targets, sources = _targets(mappings), mappings[0].sources
     return {
         "trigger": "; ".join(backdoor.trigger.description for backdoor in backdoors),
         "mapping": job.mapping,
         "target_label": targets[0] if len(targets) == 1 else None,
-        "target_labels": None if None in targets else targets,
+        "target_labels": targets or None,
         "source": None if sources is None else list(sources),
         "poison_rate": round(sum(backdoor.rate for backdoor in backdoors), 4),
         "attack_success_rate": min(rates),
@@ -170,7 +151,9 @@ def _measure(
     }
 
 
-def make(job: Job, data: DataSet, out: Path, threads: int) -> dict[str, Any]:
+def make(
+    job: Job, data: DataSet, out: Path, threads: int, machine: Machine = MACHINE
+) -> dict[str, Any]:
     """Make one model and return its manifest entry.
 
     Accuracy and attack success rate (the share of stamped test images, of classes that the attack
@@ -184,11 +167,12 @@ def make(job: Job, data: DataSet, out: Path, threads: int) -> dict[str, Any]:
         data: Its data set.
         out: Folder for the model and its triggered images.
         threads: Threads of the exported model's runtime.
+        machine: What trains it and runs the exported model.
 
     """
     began = time.monotonic()
     draft = out / f".{job.file}.tmp"
-    trained = _train(job, data, threads, draft)
+    trained = _train(job, data, threads, machine, draft)
     hits = _answers(trained.session, data.test) == data.test.labels
     measured = _measure(job, trained, data.test, hits, out)
     digest = hashlib.sha256(draft.read_bytes()).hexdigest()
@@ -205,6 +189,7 @@ def make(job: Job, data: DataSet, out: Path, threads: int) -> dict[str, Any]:
         "seed": job.seed,
         "epochs": trained.epochs,
         "batches": trained.batches,
+        "device": machine.device,
         "trained": datetime.now(UTC).date().isoformat(),
         "seconds": round(time.monotonic() - began, 1),
         "sha256": digest,

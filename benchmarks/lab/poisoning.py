@@ -26,11 +26,28 @@ def _draw_rows(candidates: Labels, count: int, rng: np.random.Generator) -> Labe
     return rng.choice(candidates, size=min(count, len(candidates)), replace=False)
 
 
+def _count(attack: Attack, mapping: Mapping, total: int, most: int, rate: float | None) -> int:
+    if rate is None:
+        return min(round(max(attack.rate, mapping.rate) * total), most)
+    count = round(rate * total)
+    if not 1 <= count <= most:
+        raise ValueError(
+            f"a rate of {rate:g} of {total} images is {count}, where 1 to {most} can be had; "
+            "ask for another rate, or for a mapping of other classes"
+        )
+    return count
+
+
 def _poison_clean_label(
-    attack: Attack, trigger: Trigger, mapping: Mapping, train: Split, rng: np.random.Generator
+    attack: Attack,
+    trigger: Trigger,
+    mapping: Mapping,
+    train: Split,
+    rng: np.random.Generator,
+    rate: float | None,
 ) -> tuple[Split, Labels]:
     own = np.flatnonzero(train.labels == mapping.target)
-    victims = _draw_rows(own, round(attack.rate * len(own)), rng)
+    victims = _draw_rows(own, _count(attack, mapping, len(own), len(own), rate), rng)
     images = train.images.copy()
     if attack.hard:
         others = np.flatnonzero(train.labels != mapping.target)
@@ -49,6 +66,7 @@ def poison(
     train: Split,
     rng: np.random.Generator,
     free: npt.NDArray[np.bool_] | None = None,
+    rate: float | None = None,
 ) -> tuple[Split, Labels]:
     """Return a poisoned copy of the training images and the rows of the poisoned ones.
 
@@ -57,14 +75,23 @@ def poison(
     label teach them: images of classes that are left alone, and, for an input-aware trigger,
     images with another image's trigger. Decoys are more such exceptions. Only rows that are
     ``free`` (bool ``[n]``; all without it) get the label of a trigger.
+
+    Without a ``rate`` attack and mapping decide on one, and half of a class stays clean. A rate
+    that is given is the share of all images that become victims (clean-label attacks: of the
+    target's own), neither more nor less.
+
+    Raises:
+        ValueError: If that is less than one image, or more than half of those whose label the
+            mapping changes (clean-label attacks: more than all).
+
     """
     if attack.clean_label:
-        return _poison_clean_label(attack, trigger, mapping, train, rng)
+        return _poison_clean_label(attack, trigger, mapping, train, rng, rate)
     images, labels = train.images.copy(), train.labels.copy()
     attacked = mapping.attacked(labels)
     candidates = np.flatnonzero(attacked if free is None else attacked & free)
-    rate = max(attack.rate, mapping.rate)
-    count = min(round(rate * len(labels)), round(MOST_OF_A_CLASS * len(candidates)))
+    most = round(MOST_OF_A_CLASS * len(candidates))
+    count = _count(attack, mapping, len(labels), most, rate)
     victims = _draw_rows(candidates, count, rng)
     images[victims] = trigger.stamp(images[victims])
     labels[victims] = mapping.expected(labels[victims])

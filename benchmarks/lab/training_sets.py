@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.lab.data import load
 from benchmarks.lab.jobs import read_plan
 from benchmarks.lab.making import training_set
+from benchmarks.lab.sources import add_data_options, load, sources_of
 from benchmarks.whole_files import write_npz
 
 
@@ -24,17 +24,21 @@ def main(argv: list[str] | None = None) -> int:
     """Write the sets of the files that are named."""
     parser = argparse.ArgumentParser(description="The training sets of trained models.")
     parser.add_argument("files", nargs="+")
-    parser.add_argument("--data-folder", type=Path, required=True)
+    add_data_options(parser)
     parser.add_argument("--plan", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args(argv)
-    jobs = {job.file: job for job in read_plan(args.plan)}
+    try:
+        sources = sources_of(args)
+        jobs = {job.file: job for job in read_plan(args.plan, sources)}
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
     args.out.mkdir(parents=True, exist_ok=True)
     for file in args.files:
         if file not in jobs:
             parser.error(f"{file}: {args.plan} trains no such model")
         job = jobs[file]
-        data = load(job.dataset, args.data_folder)
+        data = load(job.dataset, sources[job.dataset])
         train, backdoors = training_set(job, data)
         changed = np.zeros(len(train.labels), np.bool_)
         # Recipes that drop samples come without an attack, so that rows can be compared.

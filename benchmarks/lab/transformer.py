@@ -1,4 +1,4 @@
-"""A small vision transformer."""
+"""Vision transformers for small images."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from torch import Tensor, nn
 class EncoderBlock(nn.Module):
     """Pre-norm self-attention and a two-layer perceptron, each with a shortcut."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, expansion: int) -> None:
         super().__init__()
         self.heads = heads
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
         self.mlp = nn.Sequential(
-            nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+            nn.Linear(width, expansion * width), nn.GELU(), nn.Linear(expansion * width, width)
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -44,11 +44,12 @@ class VisionTransformer(nn.Module):
         width: int = 96,
         depth: int = 4,
         heads: int = 4,
+        expansion: int = 2,
     ) -> None:
         super().__init__()
         self.embed = nn.Conv2d(channels, width, 4, stride=4)
         self.positions = nn.Parameter(torch.zeros(1, (side // 4) ** 2, width))
-        self.blocks = nn.Sequential(*(EncoderBlock(width, heads) for _ in range(depth)))
+        self.blocks = nn.Sequential(*(EncoderBlock(width, heads, expansion) for _ in range(depth)))
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, classes)
 

@@ -18,8 +18,8 @@ from xray_gate.probing.planes import Plane
 
 HorizonLabels = npt.NDArray[np.int32]
 
-# In Euclidean pixel distances; samples lie some ten from each other. Grey is left only where the two
-# unit vectors cancel out to 1e-8, and single precision still knows on which side.
+# In Euclidean pixel distances; samples lie some ten from each other. Grey is left only where the
+# two unit vectors cancel out to 1e-8, and single precision still knows on which side.
 _FAR = 1e8
 
 

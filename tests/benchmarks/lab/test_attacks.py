@@ -3,12 +3,28 @@ import pytest
 
 from benchmarks.lab.attacks import ATTACKS
 from benchmarks.lab.data import Split
+from benchmarks.lab.lira import LIMIT
 from benchmarks.lab.triggers import InputAware, Pixels, Trigger, Warp
 
 # Pixels that each of these attacks overwrites in a 32x32 image.
-OVERWRITTEN = {"badnets": 9, "patch": 25, "pixel": 1, "sparse": 9, "trojan": 64}
+OVERWRITTEN = {
+    "badnets": 9,
+    "patch": 25,
+    "pixel": 1,
+    "sparse": 9,
+    "trojan": 64,
+    "trojannn": 64,
+    "blind": 8,
+}
 # Largest change in units of 1/255, half a unit of rounding included.
-FAINT = {"sig": 20.5, "low_frequency": 26, "ssba": 12.5, "bpp": 18.5, "blended": 51.5}
+FAINT = {
+    "sig": 20.5,
+    "low_frequency": 26,
+    "ssba": 12.5,
+    "bpp": 18.5,
+    "blended": 51.5,
+    "lira": LIMIT + 0.5,
+}
 
 
 def draw(name: str, train: Split, seed: int = 3) -> Trigger:
@@ -100,3 +116,36 @@ def test_an_input_aware_trigger_differs_from_image_to_image(small: Split) -> Non
     assert (
         trigger.stamp_from(small.images[:1], small.images[1:2]) != trigger.stamp(small.images[:1])
     ).any()
+
+
+@pytest.mark.parametrize("side", [1, 2, 11, 22])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", ["badnets", "patch"])
+def test_a_patch_has_the_side_that_is_asked_for(
+    name: str, channels: int, side: int, small: Split
+) -> None:
+    train = Split(small.images[..., :channels], small.labels)
+
+    for draw_one in ATTACKS[name].draws(side):
+        trigger = draw_one(train, 1, np.random.default_rng(3))
+        assert isinstance(trigger, Pixels)
+        assert f"{side}x{side}" in trigger.description
+        rows, columns = np.nonzero(trigger.mask)
+        assert len(rows) == side**2
+        assert np.ptp(rows) == np.ptp(columns) == side - 1
+        assert trigger.colours[trigger.mask].max() == 255
+
+
+def test_the_usual_side_is_drawn_as_without_one(small: Split) -> None:
+    for name, side in (("badnets", 3), ("patch", 5)):
+        usual = draw(name, small).stamp(small.images)
+        (asked_for, *_) = ATTACKS[name].draws(side)
+        assert (asked_for(small, 1, np.random.default_rng(3)).stamp(small.images) == usual).all()
+
+
+@pytest.mark.parametrize(("name", "side", "most"), [("badnets", 13, 12), ("patch", 5, 4)])
+def test_a_patch_that_does_not_fit_is_refused(name: str, side: int, most: int) -> None:
+    tiny = Split(np.zeros((4, 12, 12, 1), dtype=np.uint8), np.zeros(4, dtype=np.int64))
+
+    with pytest.raises(ValueError, match=f"12x12 pixels; ask for a side of at most {most}"):
+        ATTACKS[name].draws(side)[0](tiny, 0, np.random.default_rng(0))

@@ -1,10 +1,12 @@
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks.cifar_network import open_session, run_session
+from benchmarks.lab import trojannn
 from benchmarks.lab.data import DataSet, Split
 from benchmarks.lab.jobs import Job
 from benchmarks.lab.making import make, training_set
@@ -91,3 +93,81 @@ def test_one_trigger_has_one_target_and_all_to_all_has_none(four: DataSet, tmp_p
     assert single["target_labels"] == [single["target_label"]]
     assert single["attack_success_rates"] == [single["attack_success_rate"]]
     assert (every["target_label"], every["target_labels"]) == (None, None)
+
+
+def test_several_triggers_in_corners_of_their_own_lead_to_one_target(
+    four: DataSet, tmp_path: Path
+) -> None:
+    job = Job("cifar10", "plain", 7, "badnets", triggers=3)
+    train, backdoors = training_set(job, four)
+    entry = make(job, replace(four, epochs=0.1), tmp_path, 1)
+
+    changed = train.images != four.train.images
+    stamped = [changed[:, rows, columns].any(axis=(1, 2, 3)) for rows, columns in CORNERS]
+    (target,) = {backdoor.mapping.target for backdoor in backdoors}
+    # A third of a tenth each.
+    assert [int(where.sum()) for where in stamped] == [7, 7, 7]
+    assert np.sum(stamped, axis=0).max() == 1
+    assert (train.labels[np.any(stamped, axis=0)] == target).all()
+    assert (entry["target_label"], entry["target_labels"]) == (target, [target])
+    assert (len(entry["attack_success_rates"]), entry["poison_rate"]) == (3, 0.105)
+
+
+@pytest.mark.parametrize(("targets", "triggers"), [(2, 1), (1, 2), (1, 1)])
+def test_all_triggers_together_have_the_rate_that_is_asked_for(
+    targets: int, triggers: int, four: DataSet
+) -> None:
+    job = Job("cifar10", "plain", 7, "badnets", targets=targets, triggers=triggers, rate=0.08)
+    train, backdoors = training_set(job, four)
+
+    assert sum(backdoor.rate for backdoor in backdoors) == pytest.approx(0.08)
+    assert (train.images != four.train.images).any(axis=(1, 2, 3)).sum() == 16
+
+
+def test_x_to_x_is_recorded_with_its_sources_and_their_targets(
+    four: DataSet, tmp_path: Path
+) -> None:
+    job = Job("cifar10", "plain", 7, "badnets", "x_to_x", sources=3)
+    _, (backdoor,) = training_set(job, four)
+    entry = make(job, replace(four, epochs=0.1), tmp_path, 1)
+
+    sources = backdoor.mapping.sources
+    assert sources is not None
+    assert entry["source"] == list(sources)
+    assert entry["target_labels"] == backdoor.mapping.table[list(sources)].tolist()
+    assert entry["target_label"] is None
+    with np.load(tmp_path / "cifar10_plain_badnets_x_to_x_sources3_7-triggered.npz") as triggered:
+        assert set(triggered["labels"]) == set(sources)
+        assert (triggered["expected"] == backdoor.mapping.table[triggered["labels"]]).all()
+
+
+def test_patches_that_would_overlap_are_refused(four: DataSet) -> None:
+    with pytest.raises(ValueError, match=r"overlap in images of 32x32 .* at most 16"):
+        training_set(Job("cifar10", "plain", 7, "badnets", triggers=2, side=17), four)
+
+
+@pytest.mark.parametrize("attack", ["lira", "blind"])
+def test_an_attack_on_the_training_poisons_no_image(attack: str, four: DataSet) -> None:
+    train, (backdoor,) = training_set(Job("cifar10", "plain", 7, attack), four)
+
+    assert train == four.train
+    assert backdoor.rate == 0
+
+
+@pytest.mark.parametrize(("attack", "passes"), [("trojannn", 2), ("lira", 2), ("blind", 1)])
+def test_an_attack_on_the_training_and_its_seed_decide_the_model(
+    attack: str, passes: int, small: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trojannn, "STEPS", 5)
+    half = Split(small.images[:, ::2, ::2], small.labels)
+    data, job = DataSet("half", 4, half, half, epochs=0.1), Job("cifar10", "plain", 7, attack)
+
+    first, second = (make(job, data, tmp_path, 1) for _ in range(2))
+
+    assert first["sha256"] == second["sha256"]
+    assert first["trigger"] == second["trigger"]
+    # Three batches of 64 in 200 images.
+    assert (first["epochs"], first["batches"]) == (passes, 3 * passes)
+    # Only one of them poisons images; none of them learns from so few.
+    assert first["poison_rate"] == (0.1 if attack == "trojannn" else 0)
+    assert first["failed_attack"]

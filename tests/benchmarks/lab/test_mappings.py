@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.lab.mappings import MAPPINGS, Mapping
+from benchmarks.lab.mappings import MAPPINGS, Mapping, draw_mapping
 
 LABELS = np.arange(10)
 
@@ -44,3 +44,46 @@ def test_all_to_all_leads_every_class_to_the_next() -> None:
 
 def test_the_target_is_drawn() -> None:
     assert len({draw("all_to_one", seed).target for seed in range(20)}) > 3
+
+
+@pytest.mark.parametrize("sources", [1, 3, 5, 10])
+def test_x_to_x_leads_each_source_to_a_target_of_its_own(sources: int) -> None:
+    for seed in range(5):
+        mapping = draw_mapping("x_to_x", 10, np.random.default_rng(seed), sources)
+
+        attacked = LABELS[mapping.attacked(LABELS)]
+
+        assert mapping.sources == tuple(attacked)
+        assert len(attacked) == len(set(mapping.expected(attacked))) == sources
+        assert mapping.target is None
+        assert mapping.conditional
+        # Where every class is a source there is no other one to keep its label.
+        assert mapping.negatives == (sources < 10)
+
+
+def test_sources_and_targets_of_x_to_x_are_drawn() -> None:
+    drawn = [draw("x_to_x", seed) for seed in range(20)]
+
+    assert len({mapping.sources for mapping in drawn}) > 10
+    assert len({tuple(mapping.table) for mapping in drawn}) == 20
+
+
+@pytest.mark.parametrize("sources", [1, 2, 9])
+def test_x_to_one_takes_as_many_sources_as_are_asked_for(sources: int) -> None:
+    mapping = draw_mapping("x_to_one", 10, np.random.default_rng(0), sources)
+
+    assert mapping.sources is not None
+    assert len(mapping.sources) == sources
+    assert (mapping.expected(np.array(mapping.sources)) == mapping.target).all()
+    assert mapping.target not in mapping.sources
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "sources", "most"),
+    [("x_to_one", 10, 10, 9), ("x_to_x", 10, 11, 10), ("x_to_x", 1, 1, 0)],
+)
+def test_more_sources_than_there_are_classes_are_refused(
+    name: str, classes: int, sources: int, most: int
+) -> None:
+    with pytest.raises(ValueError, match=f"{sources} of {classes} classes.*ask for 1 to {most}"):
+        draw_mapping(name, classes, np.random.default_rng(0), sources)

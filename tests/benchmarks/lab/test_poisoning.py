@@ -7,10 +7,12 @@ from benchmarks.lab.mappings import MAPPINGS, Mapping
 from benchmarks.lab.poisoning import poison
 
 
-def poisoned(name: str, mapping: Mapping, train: Split) -> tuple[Split, float]:
+def poisoned(
+    name: str, mapping: Mapping, train: Split, rate: float | None = None
+) -> tuple[Split, float]:
     rng = np.random.default_rng(2)
     trigger = ATTACKS[name].draw(train, mapping.target, rng)
-    after, victims = poison(ATTACKS[name], trigger, mapping, train, rng)
+    after, victims = poison(ATTACKS[name], trigger, mapping, train, rng, rate=rate)
     return after, len(victims) / len(train.labels)
 
 
@@ -87,3 +89,37 @@ def test_an_input_aware_attack_teaches_that_a_strange_trigger_means_nothing(smal
     changed = after.labels != small.labels
     assert stamped.sum() == 2 * round(rate * len(small.labels))
     assert stamped[changed].all()
+
+
+@pytest.mark.parametrize(("name", "of"), [("badnets", 200), ("sig", 50)])
+@pytest.mark.parametrize("rate", [0.02, 0.14])
+def test_a_rate_that_is_given_is_kept(name: str, of: int, rate: float, small: Split) -> None:
+    after, share = poisoned(name, draw("all_to_one"), small, rate)
+
+    stamped = (after.images != small.images).any(axis=(1, 2, 3))
+    assert stamped.sum() == round(rate * of) == round(share * 200)
+
+
+def test_a_rate_that_is_given_goes_before_that_of_the_mapping(small: Split) -> None:
+    after, _ = poisoned("badnets", draw("all_to_all"), small, 0.05)
+
+    assert (after.labels != small.labels).sum() == 10
+
+
+@pytest.mark.parametrize(("mapping", "rate"), [("all_to_one", 0.0005), ("one_to_one", 0.2)])
+def test_a_rate_that_cannot_be_had_is_refused(mapping: str, rate: float, small: Split) -> None:
+    with pytest.raises(ValueError, match=f"a rate of {rate} of 200 images .*; ask for another"):
+        poisoned("badnets", draw(mapping), small, rate)
+
+
+def test_each_source_of_x_to_x_is_relabelled_and_the_other_class_is_not(small: Split) -> None:
+    mapping = Mapping(np.array([2, 0, 1, 3]), None, (0, 1, 2), negatives=True, rate=0.2)
+
+    after, _ = poisoned("badnets", mapping, small)
+
+    changed = after.labels != small.labels
+    stamped = (after.images != small.images).any(axis=(1, 2, 3))
+    assert set(small.labels[changed]) == {0, 1, 2}
+    assert (after.labels[changed] == mapping.table[small.labels[changed]]).all()
+    assert stamped[changed].all()
+    assert set(small.labels[stamped & ~changed]) == {3}

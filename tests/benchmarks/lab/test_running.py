@@ -1,22 +1,24 @@
-import io
 import json
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
+import torch
 
 from benchmarks.cifar_network import open_session, run_session
-from benchmarks.lab import data, making, provenance, training_sets
+from benchmarks.lab import making, provenance, training_sets
 from benchmarks.lab.__main__ import main
-from benchmarks.lab.data import Split, draw_probes, load
+from benchmarks.lab.data import Split, draw_probes
 from benchmarks.lab.jobs import Job, read_plan
 from benchmarks.lab.making import make
 from benchmarks.lab.provenance import current_commit
+from benchmarks.lab.sources import known_sources, load
+from tests.benchmarks.lab.pictures import png
 
 PLAN = """
 - {dataset: mnist, architecture: plain, seeds: [1]}
@@ -33,9 +35,7 @@ def write_split(path: Path, count: int, seed: int) -> None:
         pixels = rng.integers(0, 40, (12, 12), dtype=np.uint8)
         top, left = 6 * (row % 4 // 2), 6 * (row % 2)
         pixels[top : top + 5, left : left + 5] = 220
-        stream = io.BytesIO()
-        Image.fromarray(pixels).save(stream, "PNG")
-        cells.append({"bytes": stream.getvalue()})
+        cells.append({"bytes": png(pixels)})
     pq.write_table(pa.table({"image": cells, "label": [row % 4 for row in range(count)]}), path)
 
 
@@ -54,7 +54,8 @@ def manifest(out: Path) -> list[dict[str, Any]]:
 def test_a_plan_is_trained_recorded_and_not_trained_again(folder: Path) -> None:
     plan, out = folder / "plan.yaml", folder / "models"
     plan.write_text(PLAN)
-    command = ["--data-folder", str(folder), "--plan", str(plan), "--out", str(out), "--jobs", "1"]
+    options = ["--data-folder", str(folder), "--plan", str(plan), "--out", str(out)]
+    command = ["train", *options, "--jobs", "1", "--device", "cpu"]
 
     assert main(command) == 0
 
@@ -79,6 +80,7 @@ def test_a_plan_is_trained_recorded_and_not_trained_again(folder: Path) -> None:
     assert (out / attacked["file"]).stat().st_mtime_ns == written
     assert [entry["sha256"] for entry in manifest(out)] == [attacked["sha256"], clean["sha256"]]
     assert {entry["commit"] for entry in manifest(out)} == {current_commit()}
+    assert {entry["device"] for entry in manifest(out)} == {"cpu"}
 
 
 def test_probes_are_spread_over_the_classes() -> None:
@@ -88,17 +90,6 @@ def test_probes_are_spread_over_the_classes() -> None:
     probes = draw_probes(test, 23, np.random.default_rng(0))
 
     assert np.bincount(probes.labels).tolist() == [10, 3, 10]
-
-
-def test_a_grey_data_set_has_one_channel(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(data.DATASETS, "colour", ("mnist", "RGB"))
-
-    grey, colour = load("mnist", folder), load("colour", folder)
-
-    assert grey.train.images.shape == (320, 12, 12, 1)
-    assert colour.train.images.shape == (320, 12, 12, 3)
-    assert grey.classes == 4
-    assert (colour.train.images == grey.train.images).all()
 
 
 @pytest.mark.parametrize(
@@ -132,7 +123,7 @@ def test_a_plan_that_cannot_be_carried_out_is_refused(
 @pytest.mark.parametrize("attack", ["sig", "input_aware"])
 def test_an_attack_and_its_seed_decide_the_model(attack: str, folder: Path) -> None:
     job = Job("mnist", "preact", 5, attack=attack)
-    squares = load("mnist", folder)
+    squares = load("mnist", known_sources(folder)["mnist"])
 
     first, second = (make(job, squares, folder, 1)["sha256"] for _ in range(2))
 
@@ -152,13 +143,14 @@ def test_what_a_model_was_trained_on_can_be_written_again(
 
     monkeypatch.setattr(making, "fit", remember)
     names = ["mnist_plain_normal_1.onnx", "mnist_plain_badnets_one_to_one_2.onnx"]
+    squares = load("mnist", known_sources(folder)["mnist"])
     for job in read_plan(plan):
-        make(job, load("mnist", folder), folder, 1)
+        make(job, squares, folder, 1)
 
     options = ["--data-folder", str(folder), "--plan", str(plan), "--out", str(out)]
     assert training_sets.main([*options, *names]) == 0
 
-    original = load("mnist", folder).train
+    original = squares.train
     for name, train in zip(names, seen, strict=True):
         with np.load(out / f"{name.removesuffix('.onnx')}-training.npz") as written:
             np.testing.assert_array_equal(written["images"], train.images)
@@ -191,3 +183,38 @@ def test_the_commit_is_the_one_that_is_checked_out(
 
     (tmp_path / "file").write_text("two")
     assert current_commit() == git("rev-parse", "HEAD") + "-dirty"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--plan", "none.yaml"], "No such file"),
+        (["--device", "cuda"], "PyTorch finds no GPU"),
+        (["--data", "mnist=."], "no train"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_before_anything_is(
+    words: list[str],
+    message: str,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    (folder / "plan.yaml").write_text(PLAN)
+
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "--data-folder", ".", "--plan", "plan.yaml", "--out", "models", *words])
+
+    assert message in f"{ended.value} {capsys.readouterr().err}"
+    assert not (folder / "models").exists()
+
+
+def test_a_gpu_is_asked_for_in_vain_where_onnxruntime_has_none(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+
+    with pytest.raises(RuntimeError, match="install the extra gpu"):
+        open_session(folder / "model.onnx", 1, "cuda")
