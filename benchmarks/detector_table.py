@@ -37,8 +37,10 @@ from xray_gate.scan.pipeline import ScanRequest
 # What is kept of each detector's statistics.
 _KEPT = (
     "p_value",
+    "excess",
     "renyi_entropy",
     "ats",
+    "horizon_agreement",
     "mask_l1",
     "anomaly_index",
     "success_rate",
@@ -84,6 +86,7 @@ def scan(
             "access": found.access.value,
             "outcome": outcomes[found.name].outcome.value,
             "reason": outcomes[found.name].reason,
+            "thresholds": dict(outcomes[found.name].thresholds),
             "suspected": [suspect.label for suspect in found.suspected_labels],
             "statistics": {key: found.statistics[key] for key in _KEPT if key in found.statistics},
             "queries": found.queries,
@@ -114,7 +117,9 @@ def score(name: str, statistics: Mapping[str, Any]) -> str:
     if name == "trigger_sweep" and "p_value" in statistics:
         return f"p {statistics['p_value']:.0e}"
     if name == "model_xray" and "renyi_entropy" in statistics:
-        return f"RE {statistics['renyi_entropy'].get('valid', float('nan')):.2f}"
+        agreement = statistics.get("horizon_agreement", {}).get("valid", float("nan"))
+        entropy = statistics["renyi_entropy"].get("valid", float("nan"))
+        return f"RE {entropy:.2f}, horizon {agreement:.2f}"
     if name == "b3d" and "mask_l1" in statistics:
         sizes = np.asarray(statistics["mask_l1"])
         least = int(sizes.argmin())

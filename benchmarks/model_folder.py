@@ -2,16 +2,49 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
+from benchmarks.whole_files import write_text
 from xray_gate import wiring
 from xray_gate.policy.files import Policy
 from xray_gate.probing.probe_set import ProbeSet
 
 Row = dict[str, Any]
+
+
+def add_missing(
+    folder: Path,
+    out: Path,
+    measure: Callable[[Path, Row], Row | None],
+    only: Collection[str] = (),
+    kind: Row | None = None,
+) -> list[Row]:
+    """All rows in ``out``, after ``measure`` was called for the models that it had no row of.
+
+    Args:
+        folder: Holds models and ``manifest.json``.
+        out: JSON, written anew after each model.
+        measure: Gets a model's path and its manifest entry; None leaves the model to the next run.
+        only: Files to measure; all where it is empty.
+        kind: What a model's row must hold beside its file, where ``out`` has rows of several kinds.
+
+    """
+    rows: list[Row] = json.loads(out.read_text(encoding="utf-8")) if out.exists() else []
+    wanted = (kind or {}).items()
+    done = {row["file"] for row in rows if all(row.get(key) == value for key, value in wanted)}
+    for entry in json.loads((folder / "manifest.json").read_text(encoding="utf-8")):
+        file = entry["file"]
+        if file in done or (only and file not in only):
+            continue
+        row = measure(folder / file, entry)
+        if row is not None:
+            rows.append(row)
+            write_text(out, json.dumps(rows, indent=1) + "\n")
+    return rows
 
 
 def scan_missing(
@@ -22,28 +55,16 @@ def scan_missing(
     scan: Callable[[Path, Row, ProbeSet], Row],
     only: Collection[str] = (),
 ) -> list[Row]:
-    """All rows in ``out``, after ``scan`` was called for the models that it had no row of.
+    """``add_missing`` for what needs probes, read as ``policy`` says.
 
-    Args:
-        folder: Holds models, ``manifest.json``, and ``probes_DATASET.npz`` for each data set unless
-            ``probes`` names one file for all.
-        out: JSON, written anew after each model.
-        policy: Says how probes are read.
-        probes: See ``folder``.
-        scan: Gets a model's path, its manifest entry and its probes.
-        only: Files to scan; all where it is empty.
-
+    ``folder`` holds ``probes_DATASET.npz`` for each data set unless ``probes`` names one file.
     """
-    rows: list[Row] = json.loads(out.read_text()) if out.exists() else []
-    done = {row["file"] for row in rows}
-    read: dict[Path, ProbeSet] = {}
-    for entry in json.loads((folder / "manifest.json").read_text(encoding="utf-8")):
-        file = entry["file"]
-        if file in done or (only and file not in only):
-            continue
-        source = probes or folder / f"probes_{entry['dataset']}.npz"
-        if source not in read:
-            read[source] = wiring.load_probes(source, policy)
-        rows.append(scan(folder / file, entry, read[source]))
-        out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    return rows
+
+    @functools.lru_cache
+    def read(source: Path) -> ProbeSet:
+        return wiring.load_probes(source, policy)
+
+    def measure(path: Path, entry: Row) -> Row:
+        return scan(path, entry, read(probes or folder / f"probes_{entry['dataset']}.npz"))
+
+    return add_missing(folder, out, measure, only)

@@ -47,11 +47,13 @@ class Seen:
         return mean
 
     def foreign(self) -> Floats:
-        """Shares of the labels that none of a plane's own samples has; NaN for the others."""
+        """Each label's part of the planes of which no sample has it; 0 where there is none."""
         own = np.zeros(self.shares.shape, np.bool_)
         for labels in self.arrays[f"{self.name}.predicted"].T:
             own[np.arange(len(own)), labels] = True
-        return np.where(own, np.nan, self.shares)
+        counted = np.maximum(1, (~own).sum(axis=0))
+        parts: Floats = np.where(own, 0.0, self.shares).sum(axis=0) / counted
+        return parts
 
 
 def _ats(seen: Seen) -> float:
@@ -92,7 +94,7 @@ GRIDS: dict[str, Callable[[Seen], float]] = {
 }
 TRIPLES: dict[str, Callable[[Seen], float]] = {
     "ATS": _ats,
-    "largest foreign share": lambda seen: float(np.nanmax(np.nanmean(seen.foreign(), axis=0))),
+    "largest foreign share": lambda seen: float(seen.foreign().max()),
 }
 HORIZONS: dict[str, Callable[[Seen], float]] = {
     "agreement": _pairs,

@@ -16,6 +16,7 @@ HEADINGS = {
     "renyi_entropy.valid": "X-ray RE, valid",
     "ats": "X-ray ATS",
     "ats.valid": "X-ray ATS, valid",
+    "horizon_agreement": "X-ray horizon",
     "trigger_sweep": "sweep",
     "b3d": "B3D",
     "dtinspector": "DTInspector",
@@ -106,6 +107,7 @@ def rates_table(cells: Sequence[Cell], clean: Mapping[str, CleanFigures]) -> lis
         refused = "-"
         if said is not None:
             refused = f"{said.refused} of {said.models} ({said.low:.0%} to {said.high:.0%})"
+            refused += f", {said.undecided} undecided" if said.undecided else ""
         named, targets = sum(f.named for f in figures), sum(f.with_target for f in figures)
         rows.append([
             _heading(name),

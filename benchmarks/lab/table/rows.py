@@ -78,10 +78,10 @@ def _sweep(found: Found) -> float | None:
     return -math.log10(max(float(p), _SMALLEST)) + 0.01 * float(excess)
 
 
-def _low(statistic: str, pixel_range: str) -> Callable[[Found], float | None]:
+def _of(statistic: str, pixel_range: str, sign: int) -> Callable[[Found], float | None]:
     def score(found: Found) -> float | None:
         value = found["statistics"].get(statistic, {}).get(pixel_range)
-        return None if value is None else -float(value)
+        return None if value is None else sign * float(value)
 
     return score
 
@@ -102,10 +102,11 @@ def _largest_index(found: Found) -> float | None:
 
 # Name of a scorer: the detector that it reads, and its score.
 SCORERS: dict[str, tuple[str, Callable[[Found], float | None]]] = {
-    "renyi_entropy": ("model_xray", _low("renyi_entropy", "unclipped")),
-    "renyi_entropy.valid": ("model_xray", _low("renyi_entropy", "valid")),
-    "ats": ("model_xray", _low("ats", "unclipped")),
-    "ats.valid": ("model_xray", _low("ats", "valid")),
+    "renyi_entropy": ("model_xray", _of("renyi_entropy", "unclipped", -1)),
+    "renyi_entropy.valid": ("model_xray", _of("renyi_entropy", "valid", -1)),
+    "ats": ("model_xray", _of("ats", "unclipped", -1)),
+    "ats.valid": ("model_xray", _of("ats", "valid", -1)),
+    "horizon_agreement": ("model_xray", _of("horizon_agreement", "valid", 1)),
     "trigger_sweep": ("trigger_sweep", _sweep),
     "b3d": ("b3d", _smallest_mask),
     "dtinspector": ("dtinspector", _largest_index),
