@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from tests.policy.builders import calibrated, fixed, policy
 from xray_gate.policy.files import Policy
+from xray_gate.policy.xray_thresholds import FixedBound
 
 ENTROPY = "renyi_entropy.valid"
 
@@ -52,3 +53,19 @@ def test_what_a_method_cannot_do_is_refused(changes: dict[str, Any], said: str) 
 def test_a_fixed_bound_is_for_a_known_statistic_too() -> None:
     with pytest.raises(ValidationError, match="Input should be one of renyi_entropy"):
         policy([fixed(1.0, statistic="ats.clipped")])
+
+
+@pytest.mark.parametrize(
+    ("statistic", "usual"),
+    [
+        ("renyi_entropy.valid", "below"),
+        ("ats.unclipped", "below"),
+        ("largest_share.valid", "above"),
+        ("horizon_agreement.valid", "above"),
+    ],
+)
+def test_a_fixed_bound_lies_on_the_statistic_s_usual_side(statistic: str, usual: str) -> None:
+    number = {"statistic": statistic, "bound": 0.7, "source": "a paper"}
+    assert FixedBound.model_validate(number).suspicious == usual
+    assert FixedBound.model_validate({**number, "suspicious": "below"}).suspicious == "below"
+    assert FixedBound.model_validate({**number, "suspicious": "above"}).suspicious == "above"

@@ -10,12 +10,25 @@ from xray_gate.policy.xray_statistics import STATISTICS, Side, Statistic
 
 
 class FixedBound(Strict):
-    """A threshold given as a number, with the place that it comes from."""
+    """A threshold given as a number, with the place that it comes from.
+
+    `suspicious`: the side of the bound; without it the one that is usual for the statistic.
+    """
 
     statistic: Statistic
     bound: float
-    suspicious: Literal["below", "above"] = "below"
+    suspicious: Literal["below", "above"]
     source: str = Field(min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _on_the_usual_side(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or "suspicious" in data:
+            return data
+        statistic = data.get("statistic")
+        usual = STATISTICS.get(statistic) if isinstance(statistic, str) else None
+        # A statistic that is not known is what the error is to be about.
+        return {**data, "suspicious": usual or "below"}
 
 
 class CalibratedBounds(Strict):
