@@ -12,6 +12,8 @@ from benchmarks.lab.table.rates import Estimate, auroc_with_interval, share, tru
 from benchmarks.lab.table.rows import Model
 
 FALSE_POSITIVE_RATE = 0.05
+# In place of a data set or an architecture: one threshold for all of them.
+ALL = "all"
 
 
 @dataclass(frozen=True)
@@ -106,27 +108,36 @@ def cells(models: Iterable[Model], calibrated: Collection[str], seed: int) -> li
 
     """
     used = [model for model in models if model.learned and model.sha256 not in calibrated]
-    groups: dict[tuple[str, str, str], list[Model]] = {}
-    for model in used:
-        if model.cell is not None:
-            groups.setdefault((model.dataset, model.architecture, model.cell), []).append(model)
     table = []
-    for (dataset, architecture, attack), attacked in sorted(groups.items()):
+    for dataset, architecture in kinds(used):
         clean = clean_of(used, dataset, architecture)
-        stream = seed + zlib.crc32(f"{dataset} {architecture} {attack}".encode())
-        files = tuple(model.file for model in attacked), tuple(model.file for model in clean)
-        figures = figures_of(clean, attacked, stream)
-        table.append(Cell(dataset, architecture, attack, *files, figures))
+        of_kind = [m for m in used if m.cell is not None and _is_of(m, dataset, architecture)]
+        for attack in sorted({str(model.cell) for model in of_kind}):
+            attacked = [model for model in of_kind if model.cell == attack]
+            stream = seed + zlib.crc32(f"{dataset} {architecture} {attack}".encode())
+            files = tuple(model.file for model in attacked), tuple(model.file for model in clean)
+            figures = figures_of(clean, attacked, stream)
+            table.append(Cell(dataset, architecture, attack, *files, figures))
     return table
+
+
+def kinds(models: Iterable[Model]) -> list[tuple[str, str]]:
+    """Data sets and architectures, each by itself and, where there are several, together."""
+    single = {(model.dataset, model.architecture) for model in models}
+    datasets = {dataset for dataset, _ in single}
+    several = {d for d in datasets if sum(dataset == d for dataset, _ in single) > 1}
+    together = {(dataset, ALL) for dataset in several}
+    ordered = sorted(single | together, key=lambda kind: (kind[0], kind[1] == ALL, kind[1]))
+    return ordered + ([(ALL, ALL)] if len(datasets) > 1 else [])
+
+
+def _is_of(model: Model, dataset: str, architecture: str) -> bool:
+    return dataset in (ALL, model.dataset) and architecture in (ALL, model.architecture)
 
 
 def clean_of(models: Iterable[Model], dataset: str, architecture: str) -> list[Model]:
     """The clean models of one kind."""
-    return [
-        model
-        for model in models
-        if model.attack is None and (model.dataset, model.architecture) == (dataset, architecture)
-    ]
+    return [m for m in models if m.attack is None and _is_of(m, dataset, architecture)]
 
 
 def clean_figures(clean: Sequence[Model]) -> dict[str, CleanFigures]:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.lab.provenance import current_commit
-from benchmarks.lab.table.cells import Cell, cells, clean_figures, clean_of
+from benchmarks.lab.table.cells import Cell, cells, clean_figures, clean_of, kinds
 from benchmarks.lab.table.markdown import auroc_table, rates_table
 from benchmarks.lab.table.rows import Model, read_models
 from benchmarks.whole_files import write_text
@@ -74,7 +74,6 @@ def _markdown(table: Sequence[Cell], used: Sequence[Model]) -> list[str]:
 def _json(args: argparse.Namespace, table: Sequence[Cell], used: Sequence[Model]) -> dict[str, Any]:
     entries = [e for path in args.manifest for e in json.loads(path.read_text(encoding="utf-8"))]
     files = {model.file for model in used}
-    kinds = sorted({(model.dataset, model.architecture) for model in used})
     return {
         "format": "xray-gate/lab-table-v1",
         "date": datetime.now(UTC).date().isoformat(),
@@ -94,7 +93,7 @@ def _json(args: argparse.Namespace, table: Sequence[Cell], used: Sequence[Model]
                     ).items()
                 },
             }
-            for dataset, architecture in kinds
+            for dataset, architecture in kinds(used)
         ],
         "readings": {
             model.file: {name: asdict(reading) for name, reading in model.readings.items()}

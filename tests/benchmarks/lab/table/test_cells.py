@@ -1,9 +1,10 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from benchmarks.lab.table.cells import Cell, cells, clean_figures
+from benchmarks.lab.table.cells import Cell, cells, clean_figures, kinds
 from benchmarks.lab.table.markdown import auroc_table, rates_table
 from benchmarks.lab.table.rows import Model, Reading
 
@@ -37,7 +38,8 @@ def test_each_attack_is_held_against_clean_models_of_its_kind() -> None:
         model("sig_1", 2.0, "sig", (3,), refused=True),
     ]
 
-    badnets, sig = cells([*CLEAN, *others, *attacked], set(), 0)
+    table = cells([*CLEAN, *others, *attacked], set(), 0)
+    badnets, sig = (cell for cell in table if cell.architecture == "preact")
 
     assert (badnets.attack, badnets.attacked) == ("badnets", ("bad_1", "bad_2"))
     assert len(badnets.clean) == 20
@@ -46,6 +48,25 @@ def test_each_attack_is_held_against_clean_models_of_its_kind() -> None:
     assert figures.true_positive_rate == 0.5
     assert (figures.refused, figures.named, figures.with_target) == (1, 1, 2)
     assert sig.figures["trigger_sweep"].auroc.value == 1
+
+
+def test_architectures_are_put_under_one_threshold_too() -> None:
+    others = [model(f"other_{n}", 1.0, architecture="vgg") for n in range(20)]
+    attacked = model("bad", 0.5, "badnets")
+
+    alone, together = cells([*CLEAN, *others, attacked], set(), 0)
+
+    assert (alone.dataset, alone.architecture) == ("cifar10", "preact")
+    assert (together.dataset, together.architecture) == ("cifar10", "all")
+    assert (len(alone.clean), len(together.clean)) == (20, 40)
+    assert alone.figures["trigger_sweep"].auroc.value == 1.0
+    assert together.figures["trigger_sweep"].auroc.value == 0.5
+
+
+def test_data_sets_are_put_together_last() -> None:
+    one, other = model("a", 0.0), replace(model("b", 0.0), dataset="gtsrb")
+    assert kinds([one, other]) == [("cifar10", "preact"), ("gtsrb", "preact"), ("all", "all")]
+    assert kinds([one]) == [("cifar10", "preact")]
 
 
 def test_calibration_models_and_failed_attacks_are_left_out() -> None:
