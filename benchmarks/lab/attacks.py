@@ -95,7 +95,8 @@ ATTACKS: dict[str, Attack] = {
     # A random patch of TrojanNN's size; the attack itself is the next one.
     "trojan": Attack(corners(8)[0]),
     "trojannn": Attack(corners(8)[0], refine=drive),
-    "lira": Attack(untrained, join=lira),
+    # Its two stages share the epochs.
+    "lira": Attack(untrained, slow=True, join=lira),
     "blind": Attack(drawing.pattern, join=blind),
     "badnets_adaptive": Attack(corners(3)[0], slow=True, decoys=0.4),
     "patch_adaptive": Attack(patch(5), slow=True, decoys=0.4),

@@ -2,7 +2,8 @@
 
 In the first stage one backward pass through both networks trains both of them; the paper takes the
 steps of the two in turn. In the second stage the classifier alone learns the trigger of the frozen
-generator. As published, clean and stamped batch count half each.
+generator. As published, clean and stamped batch count half each, and the noise is at most 0.01 of
+the range of values, which are here those of the images and not of their normalised pixels.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from benchmarks.lab.mappings import Mapping
 from benchmarks.lab.training_attack import TrainingAttack, two_losses
 from benchmarks.lab.triggers import Trigger, to_bytes
 
-# Largest change in units of 1/255.
+# The published 0.01, in units of 1/255.
 LIMIT = 2.55
 LEARNING_RATE = 1e-3
 # Images that the generator sees at once when it stamps.

@@ -3,7 +3,7 @@
 Of the units that the last layer reads, the one with the largest weights, all classes together, is
 chosen, and the patch ascends its gradient on clean images that carry it. The network then trains on
 with stamped images. The paper starts from a patch alone and a published network; the settings are
-those of its authors as far as they fit: a square of a sixteenth of the image, in a corner.
+those of its authors as far as they fit: a square of a sixteenth of a 32x32 image, in a corner.
 """
 
 from __future__ import annotations
