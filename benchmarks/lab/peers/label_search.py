@@ -51,6 +51,8 @@ class Settings:
         return share(self.batches, self.labels, classes)
 
 
+# For a CPU: success is measured on 128 images in place of 992, and a search has at most 120 steps.
+# The anomaly index depends more on the seed then; benchmarks/README.md says by how much.
 BUDGETS = {
     "published": Settings(),
     "cpu": Settings(steps=120, batches=4, arithmetic="bfloat16", labels=10),
