@@ -1,1 +1,1 @@
-"""Detectors of others, written from their papers to stand beside the product's. Lab only."""
+"""Detectors of others, after their authors' programs, to stand beside the product's. Lab only."""
