@@ -17,9 +17,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from scipy import stats
 from sklearn.metrics import roc_auc_score
 
+from benchmarks.lab.table.rates import share
 from benchmarks.model_folder import Row, scan_missing
 from xray_gate import wiring
 from xray_gate.policy.decision import decide
@@ -90,8 +90,8 @@ def rate(hits: int, count: int) -> str:
     """``hits`` of ``count`` with the exact (Clopper-Pearson) 95 % interval."""
     if not count:
         return "0 of 0"
-    interval = stats.binomtest(hits, count).proportion_ci(method="exact")
-    return f"{hits} of {count} ({interval.low:.0%} to {interval.high:.0%})"
+    low, high = share(hits, count)
+    return f"{hits} of {count} ({low:.0%} to {high:.0%})"
 
 
 def summary(rows: Sequence[Row]) -> list[str]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
+from torch.nn import functional
 
 # Side in pixels of the square that strong augmentation erases.
 ERASED = 8
@@ -43,3 +45,12 @@ class Batch(NamedTuple):
     pixels: Tensor
     labels: Tensor
     wanted: Tensor
+
+
+def mix(
+    pixels: Tensor, labels: Tensor, classes: int, share: float, other: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Mix each image and its label with those of row ``other``; labels become probabilities."""
+    truth = functional.one_hot(labels, classes).to(torch.float32)
+    mixed = share * pixels + (1 - share) * pixels[other]
+    return mixed, share * truth + (1 - share) * truth[other]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from benchmarks.lab.batches import ERASED, Batch, Course
+from benchmarks.lab.batches import ERASED, Batch, Course, mix
 from benchmarks.lab.data import Split
 from benchmarks.lab.recipes import Recipe
 
@@ -45,16 +45,6 @@ def _vary(pixels: Tensor, generator: torch.Generator) -> Tensor:
     pixels = pixels.masked_fill((down[:, :, None] & across[:, None, :])[:, None], 0)
     # The grey images' one channel loses the order of the bytes.
     return pixels.contiguous(memory_format=torch.channels_last)
-
-
-def _mix(
-    pixels: Tensor, labels: Tensor, classes: int, share: float, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Mix each image and its label with another one's; the labels become probabilities."""
-    other = torch.randperm(len(pixels), generator=generator, device=generator.device)
-    truth = functional.one_hot(labels, classes).to(torch.float32)
-    mixed = share * pixels + (1 - share) * pixels[other]
-    return mixed, share * truth + (1 - share) * truth[other]
 
 
 def device_batches(
@@ -92,5 +82,6 @@ def device_batches(
             labels = wanted = known[rows]
             if recipe.mixup > 0:
                 share = float(rng.beta(recipe.mixup, recipe.mixup))
-                pixels, wanted = _mix(pixels, labels, classes, share, generator)
+                other = torch.randperm(len(pixels), generator=generator, device=generator.device)
+                pixels, wanted = mix(pixels, labels, classes, share, other)
             yield Batch(pixels, labels, wanted)

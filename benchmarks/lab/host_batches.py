@@ -7,10 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from benchmarks.cifar_data import Images
-from benchmarks.lab.batches import ERASED, Batch, Course
+from benchmarks.lab.batches import ERASED, Batch, Course, mix
 from benchmarks.lab.data import Split
 from benchmarks.lab.recipes import Recipe
 
@@ -38,17 +37,6 @@ def _vary(pixels: Tensor, rng: np.random.Generator) -> Tensor:
     for row, (top, left) in enumerate(rng.integers(0, side - ERASED + 1, (count, 2)).tolist()):
         pixels[row, :, top : top + ERASED, left : left + ERASED] = 0
     return pixels
-
-
-def _mix(
-    pixels: Tensor, labels: Tensor, classes: int, mixup: float, rng: np.random.Generator
-) -> tuple[Tensor, Tensor]:
-    """Mix each image and its label with another one's; the labels become probabilities."""
-    share = float(rng.beta(mixup, mixup))
-    other = torch.from_numpy(rng.permutation(len(pixels)))
-    truth = functional.one_hot(labels, classes).to(torch.float32)
-    mixed = share * pixels + (1 - share) * pixels[other]
-    return mixed, share * truth + (1 - share) * truth[other]
 
 
 def host_batches(
@@ -80,5 +68,7 @@ def host_batches(
             labels = torch.from_numpy(train.labels[rows])
             wanted = labels
             if recipe.mixup > 0:
-                pixels, wanted = _mix(pixels, labels, classes, recipe.mixup, rng)
+                share = float(rng.beta(recipe.mixup, recipe.mixup))
+                other = torch.from_numpy(rng.permutation(len(pixels)))
+                pixels, wanted = mix(pixels, labels, classes, share, other)
             yield Batch(pixels, labels, wanted)

@@ -24,7 +24,12 @@ from benchmarks.lab.plane_archive import DIRECTIONS, VIEWS
 from benchmarks.lab.table.rates import auroc
 from benchmarks.whole_files import write_text
 from xray_gate.probing.horizon import agreeing_shares
-from xray_gate.probing.regions import areas_of_triple_samples, label_shares, renyi_entropy
+from xray_gate.probing.regions import (
+    areas_of_triple_samples,
+    as_triple,
+    label_shares,
+    renyi_entropy,
+)
 
 Arrays = Mapping[str, npt.NDArray[np.integer]]
 Floats = npt.NDArray[np.float64]
@@ -59,15 +64,10 @@ class Seen:
 def _ats(seen: Seen) -> float:
     kept = (seen.arrays[f"{seen.name}.{key}"] for key in ("cells", "true", "predicted"))
     areas = [
-        areas_of_triple_samples(grid, cells, _three(true), _three(predicted))
+        areas_of_triple_samples(grid, cells, as_triple(true), as_triple(predicted))
         for grid, cells, true, predicted in zip(seen.labels, *kept, strict=True)
     ]
     return -float(np.mean(areas))
-
-
-def _three(labels: npt.NDArray[np.integer]) -> tuple[int, int, int]:
-    first, second, third = (int(label) for label in labels)
-    return first, second, third
 
 
 def _of_triples(seen: Seen) -> bool:

@@ -19,11 +19,12 @@ from xray_gate.core.evidence import SuspectedLabel
 from xray_gate.detectors.interface import Detector, Findings, Inconclusive, Progress, Subject
 from xray_gate.detectors.json_parameters import with_names
 from xray_gate.probing.horizon import HorizonLabels, agreeing_shares, horizon_points
-from xray_gate.probing.oracle import FloatArray, HardLabelOracle, LabelArray
+from xray_gate.probing.oracle import FloatArray, HardLabelOracle
 from xray_gate.probing.planes import NoPlane, PixelRange, Plane, ScannedPlane, draw_planes
 from xray_gate.probing.regions import (
     Triple,
     areas_of_triple_samples,
+    as_triple,
     label_shares,
     renyi_entropy,
 )
@@ -150,8 +151,8 @@ class ModelXray(Detector):
                 index,
                 plane,
                 probes.images[rows],
-                _three(probes.labels[rows]),
-                _three(probe_labels[rows]),
+                as_triple(probes.labels[rows]),
+                as_triple(probe_labels[rows]),
             )
             for pixel_range in ranges:
                 scanned.append(self._scan_plane(oracle, triple, pixel_range))
@@ -257,11 +258,6 @@ def _ranked(suspects: Sequence[SuspectedLabel]) -> tuple[SuspectedLabel, ...]:
         best[suspect.label] = max(suspect.share, best.get(suspect.label, 0.0))
     ordered = sorted(best.items(), key=lambda item: (-item[1], item[0]))
     return tuple(SuspectedLabel(label, share) for label, share in ordered)
-
-
-def _three(labels: LabelArray) -> Triple:
-    first, second, third = (int(label) for label in labels)
-    return first, second, third
 
 
 def _require(name: str, value: Any, low: float, high: float, *, whole: bool = False) -> None:

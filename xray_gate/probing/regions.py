@@ -16,6 +16,13 @@ from xray_gate.probing.oracle import IndexArray
 LabelGrid = npt.NDArray[np.integer[Any]]
 Triple = tuple[int, int, int]
 
+
+def as_triple(labels: npt.NDArray[np.integer[Any]]) -> Triple:
+    """Three labels, (3,), as plain numbers."""
+    first, second, third = (int(label) for label in labels)
+    return first, second, third
+
+
 _EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=np.int64)
 
 

@@ -16,25 +16,22 @@ from pathlib import Path
 
 from benchmarks.lab.ablations.drawing import TITLES, draw, lines
 from benchmarks.lab.ablations.measuring import measure
-from benchmarks.whole_files import write_text
+from benchmarks.model_folder import Row, add_missing
 from xray_gate.probing.probe_files import read_probes
 
 
 def _measure(args: argparse.Namespace) -> None:
-    models = json.loads(args.out.read_text(encoding="utf-8")) if args.out.exists() else []
-    done = {model["file"] for model in models}
-    for entry in json.loads((args.folder / "manifest.json").read_text(encoding="utf-8")):
-        wanted = not args.only or entry["file"] in args.only
-        usable = not entry["failed_attack"] and entry["mapping"] in (None, "all_to_one")
-        if entry["file"] in done or not wanted or not usable:
-            continue
+    def rows_of(path: Path, entry: Row) -> Row | None:
+        if entry["failed_attack"] or entry["mapping"] not in (None, "all_to_one"):
+            return None
         probes = read_probes(args.folder / f"probes_{entry['dataset']}.npz")
-        rows = measure(args.folder / entry["file"], probes, args.seed, args.threads)
+        rows = measure(path, probes, args.seed, args.threads)
         today = datetime.now(UTC).date().isoformat()
         known = {key: entry[key] for key in ("file", "dataset", "architecture", "attack")}
-        models.append({**known, "seed": args.seed, "date": today, "rows": rows})
-        write_text(args.out, json.dumps(models, indent=1) + "\n")
-        print(entry["file"], flush=True)
+        print(path.name, flush=True)
+        return {**known, "seed": args.seed, "date": today, "rows": rows}
+
+    add_missing(args.folder, args.out, rows_of, args.only or ())
 
 
 def _draw(args: argparse.Namespace) -> None:

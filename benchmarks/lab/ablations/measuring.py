@@ -17,7 +17,7 @@ from xray_gate.probing.horizon import agreeing_shares, horizon_points
 from xray_gate.probing.oracle import FloatArray, Images, IndexArray
 from xray_gate.probing.planes import Plane, draw_planes
 from xray_gate.probing.probe_set import ProbeSet
-from xray_gate.probing.regions import Triple, areas_of_triple_samples, renyi_entropy
+from xray_gate.probing.regions import Triple, areas_of_triple_samples, as_triple, renyi_entropy
 
 Row = dict[str, float | str]
 Grid = npt.NDArray[np.int32]
@@ -59,16 +59,11 @@ class Scanned:
         return Scanned(labels, self.drawn.plane.nearest_cells(len(labels), eta), self.drawn)
 
 
-def _three(labels: npt.NDArray[np.integer]) -> Triple:
-    first, second, third = (int(label) for label in labels)
-    return first, second, third
-
-
 def draw(oracle: SessionOracle, probes: ProbeSet, count: int, seed: int) -> list[Drawn]:
     """The planes that a scan with this seed would draw from these probes."""
     predicted = oracle.labels(Images(probes.images))
     return [
-        Drawn(plane, _three(probes.labels[rows]), _three(predicted[rows]))
+        Drawn(plane, as_triple(probes.labels[rows]), as_triple(predicted[rows]))
         for rows, plane in draw_planes(probes, count, np.random.default_rng(seed))
     ]
 

@@ -2,8 +2,8 @@
 
 Bolun Wang, Yuanshun Yao, Shawn Shan, Huiying Li, Bimal Viswanath, Haitao Zheng, Ben Y. Zhao:
 "Neural Cleanse: Identifying and Mitigating Backdoor Attacks in Neural Networks", IEEE S&P 2019.
-What the paper leaves open is as in the authors' program (github.com/bolunwang/backdoor): its
-schedule of the weight, its stopping rule and its numbers, which are the defaults of ``Settings``.
+As in the authors' program (github.com/bolunwang/backdoor): its schedule of the weight, its stopping
+rule and its numbers, which are the defaults of ``Settings``.
 
 Two things are done another way and change no result but by chance: the labels of a group are
 searched side by side on the same batches of images, and masks are measured as they are, not
@@ -133,7 +133,7 @@ def _search(
 def anomaly_indices(sizes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """By how many deviations each size lies under the median; negative above it.
 
-    The deviation is 1.4826 times the median absolute deviation. The paper flags only labels
+    The deviation is 1.4826 times the median absolute deviation. The program flags only labels
     under the median.
 
     Raises:

@@ -9,6 +9,7 @@ import numpy as np
 
 from benchmarks.lab.table.cells import Cell, CleanFigures, Figures
 from benchmarks.lab.table.rates import Estimate
+from benchmarks.sweep_table import rate
 
 # How columns are headed, in their order; scorers that are not named here follow by their own name.
 HEADINGS = {
@@ -106,7 +107,7 @@ def rates_table(cells: Sequence[Cell], clean: Mapping[str, CleanFigures]) -> lis
         said = clean.get(name)
         refused = "-"
         if said is not None:
-            refused = f"{said.refused} of {said.models} ({said.low:.0%} to {said.high:.0%})"
+            refused = rate(said.refused, said.models)
             refused += f", {said.undecided} undecided" if said.undecided else ""
         named, targets = sum(f.named for f in figures), sum(f.with_target for f in figures)
         rows.append([

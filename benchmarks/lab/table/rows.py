@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.detector_table import joined
+from benchmarks.sweep_table import score as sweep_score
 
 Found = Mapping[str, Any]
 # No p-value is taken for smaller than this one, so that its logarithm is a number.
@@ -71,11 +72,8 @@ def known(entry: Mapping[str, Any]) -> Model:
 
 def _sweep(found: Found) -> float | None:
     """-log10 p; how far the strongest trigger is above its allowance breaks ties."""
-    p = found["statistics"].get("p_value")
-    if p is None:
-        return None
-    excess = found["statistics"].get("excess") or 0.0
-    return -math.log10(max(float(p), _SMALLEST)) + 0.01 * float(excess)
+    p, excess = (found["statistics"].get(name) for name in ("p_value", "excess"))
+    return None if p is None else sweep_score({"p_value": p, "excess": excess})
 
 
 def _of(statistic: str, pixel_range: str, sign: int) -> Callable[[Found], float | None]:
