@@ -21,8 +21,9 @@ class Figures:
     """How a scorer does on one cell.
 
     ``true_positive_rate``: at 5 % of the cell's clean models. ``refused``: of the attacked models,
-    by the scorer's own threshold, None without one. ``named``: attacked models whose first
-    suspected label is a target, of those ``with_target``. ``queries`` and ``seconds``: the median
+    by the scorer's own threshold, None without one. ``named``: attacked models that it refuses and
+    whose first suspected label is a target, of those ``with_target``; a label on a pass counts for
+    nobody, and scorers without a threshold name none. ``queries`` and ``seconds``: the median
     over clean and attacked models.
     """
 
@@ -68,15 +69,16 @@ def _figures(name: str, clean: Sequence[Model], attacked: Sequence[Model], seed:
     loud = [model.readings[name] for model in attacked]
     scores = [reading.score for reading in quiet], [reading.score for reading in loud]
     judged = [reading.refused for reading in loud]
+    judges = any(hit is not None for hit in judged)
     named = [
-        bool(reading.labels) and reading.labels[0] in model.targets
+        reading.refused is True and reading.labels[:1] != () and reading.labels[0] in model.targets
         for model, reading in zip(attacked, loud, strict=True)
-        if model.targets and reading.labels is not None
+        if model.targets and judges
     ]
     return Figures(
         auroc=auroc_with_interval(*scores, np.random.default_rng(seed)),
         true_positive_rate=true_positive_rate(*scores, FALSE_POSITIVE_RATE),
-        refused=None if set(judged) == {None} else sum(hit is True for hit in judged),
+        refused=sum(hit is True for hit in judged) if judges else None,
         named=sum(named),
         with_target=len(named),
         queries=float(np.median([reading.queries for reading in quiet + loud])),

@@ -96,7 +96,7 @@ def rates_table(cells: Sequence[Cell], clean: Mapping[str, CleanFigures]) -> lis
     """One line for each scorer: what it finds and refuses, names, asks and costs."""
     headings = (
         "scorer", "found at 5 % of the clean ones", "found by its own threshold",
-        "clean ones refused", "target named", "queries", "seconds",
+        "clean ones refused", "found and target named", "queries", "seconds",
     )  # fmt: skip
     rows = []
     for name in _scorers(name for cell in cells for name in cell.figures):

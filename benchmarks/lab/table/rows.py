@@ -11,8 +11,10 @@ from typing import Any
 
 from benchmarks.detector_table import joined
 from benchmarks.sweep_table import score as sweep_score
+from xray_gate.policy.f1_bounds import is_beyond
 
 Found = Mapping[str, Any]
+_JUDGED = {"failed": True, "passed": False}
 # No p-value is taken for smaller than this one, so that its logarithm is a number.
 _SMALLEST = 1e-300
 
@@ -22,12 +24,13 @@ class Reading:
     """What one scorer says of one model.
 
     ``score``: larger is more suspicious. ``refused``: by the scorer's own threshold, None where it
-    has none or could not judge. ``labels``: suspected ones, None where it names none by design.
+    has none or could not judge. ``labels``: suspected ones, the most suspected first; some scorers
+    name them on a pass, too.
     """
 
     score: float
     refused: bool | None
-    labels: tuple[int, ...] | None
+    labels: tuple[int, ...]
     queries: int
     seconds: float
 
@@ -70,18 +73,41 @@ def known(entry: Mapping[str, Any]) -> Model:
     )
 
 
+def _by_outcome(found: Found) -> bool | None:
+    return _JUDGED.get(found["outcome"])
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """Reads a detector's findings: ``score`` and ``refused`` as in ``Reading``."""
+
+    detector: str
+    score: Callable[[Found], float | None]
+    refused: Callable[[Found], bool | None] = _by_outcome
+
+
 def _sweep(found: Found) -> float | None:
     """-log10 p; how far the strongest trigger is above its allowance breaks ties."""
     p, excess = (found["statistics"].get(name) for name in ("p_value", "excess"))
     return None if p is None else sweep_score({"p_value": p, "excess": excess})
 
 
-def _of(statistic: str, pixel_range: str, sign: int) -> Callable[[Found], float | None]:
+def _of(statistic: str, pixel_range: str, sign: int) -> Scorer:
     def score(found: Found) -> float | None:
         value = found["statistics"].get(statistic, {}).get(pixel_range)
         return None if value is None else sign * float(value)
 
-    return score
+    def refused(found: Found) -> bool | None:
+        """Whether a policy that judges several statistics, or none, refuses by this one."""
+        threshold = found["thresholds"].get(f"{statistic}.{pixel_range}")
+        if threshold is None or found["outcome"] not in _JUDGED:
+            return None
+        if "p_value" in threshold:
+            return bool(threshold["p_value"] <= threshold["level"])
+        value = float(found["statistics"][statistic][pixel_range])
+        return is_beyond(value, threshold["bound"], threshold["suspicious"])
+
+    return Scorer("model_xray", score, refused)
 
 
 def _smallest_mask(found: Found) -> float | None:
@@ -98,20 +124,18 @@ def _largest_index(found: Found) -> float | None:
     return max(indices, default=None)
 
 
-# Name of a scorer: the detector that it reads, and its score.
-SCORERS: dict[str, tuple[str, Callable[[Found], float | None]]] = {
-    "renyi_entropy": ("model_xray", _of("renyi_entropy", "unclipped", -1)),
-    "renyi_entropy.valid": ("model_xray", _of("renyi_entropy", "valid", -1)),
-    "ats": ("model_xray", _of("ats", "unclipped", -1)),
-    "ats.valid": ("model_xray", _of("ats", "valid", -1)),
-    "horizon_agreement": ("model_xray", _of("horizon_agreement", "valid", 1)),
-    "trigger_sweep": ("trigger_sweep", _sweep),
-    "b3d": ("b3d", _smallest_mask),
-    "dtinspector": ("dtinspector", _largest_index),
+SCORERS = {
+    "renyi_entropy": _of("renyi_entropy", "unclipped", -1),
+    "renyi_entropy.valid": _of("renyi_entropy", "valid", -1),
+    "ats": _of("ats", "unclipped", -1),
+    "ats.valid": _of("ats", "valid", -1),
+    "horizon_agreement": _of("horizon_agreement", "valid", 1),
+    "trigger_sweep": Scorer("trigger_sweep", _sweep),
+    "b3d": Scorer("b3d", _smallest_mask),
+    "dtinspector": Scorer("dtinspector", _largest_index),
 }
 GATE = "gate"
 PEERS = ("neural_cleanse", "mm_bd")
-_JUDGED = {"failed": True, "passed": False}
 
 
 def _ratios(found: Found) -> Iterable[float]:
@@ -146,13 +170,12 @@ def gate_reading(detectors: Mapping[str, Found]) -> Reading | None:
 def readings(detectors: Mapping[str, Found]) -> dict[str, Reading]:
     """What each scorer says, of a row's detectors; those that say nothing are left out."""
     said = {}
-    for name, (detector, score) in SCORERS.items():
-        found = detectors.get(detector)
-        value = None if found is None else score(found)
-        if found is not None and value is not None:
-            labels = tuple(found["suspected"])
-            refused = _JUDGED.get(found["outcome"])
-            said[name] = Reading(value, refused, labels, found["queries"], found["seconds"])
+    for name, scorer in SCORERS.items():
+        found = detectors.get(scorer.detector)
+        score = None if found is None else scorer.score(found)
+        if found is not None and score is not None:
+            labels, cost = tuple(found["suspected"]), (found["queries"], found["seconds"])
+            said[name] = Reading(score, scorer.refused(found), labels, *cost)
     gate = gate_reading(detectors)
     return said if gate is None else {**said, GATE: gate}
 

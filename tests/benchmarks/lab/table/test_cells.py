@@ -50,6 +50,29 @@ def test_each_attack_is_held_against_clean_models_of_its_kind() -> None:
     assert sig.figures["trigger_sweep"].auroc.value == 1
 
 
+def test_a_label_counts_where_the_model_is_refused() -> None:
+    attacked = [
+        model("refused", 1.0, "badnets", (3,), refused=True),
+        model("passed", 1.0, "badnets", (3,), refused=False),
+        model("undecided", 1.0, "badnets", (3,), refused=None),
+        model("wrong", 1.0, "badnets", (4, 3), refused=True),
+        model("none", 1.0, "badnets", (), refused=True),
+    ]
+    (cell,) = cells([*CLEAN, *attacked], set(), 0)
+    named = cell.figures["trigger_sweep"]
+    assert (named.refused, named.named, named.with_target) == (3, 1, 5)
+
+    unjudged = [without_threshold(item) for item in [*CLEAN, *attacked]]
+    (cell,) = cells(unjudged, set(), 0)
+    figures = cell.figures["trigger_sweep"]
+    assert (figures.refused, figures.named, figures.with_target) == (None, 0, 0)
+
+
+def without_threshold(item: Model) -> Model:
+    said = item.readings["trigger_sweep"]
+    return replace(item, readings={"trigger_sweep": replace(said, refused=None)})
+
+
 def test_architectures_are_put_under_one_threshold_too() -> None:
     others = [model(f"other_{n}", 1.0, architecture="vgg") for n in range(20)]
     attacked = model("bad", 0.5, "badnets")

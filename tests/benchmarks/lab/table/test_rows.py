@@ -64,6 +64,23 @@ def test_low_entropies_and_small_p_values_score_high() -> None:
     assert "ats" not in said
 
 
+def test_a_score_is_refused_by_its_own_threshold_only() -> None:
+    read = {"renyi_entropy": {"valid": 0.7}, "ats": {"valid": 0.2}}
+    fixed = {"bound": 0.3, "suspicious": "below"}
+    both = {"renyi_entropy.valid": {"bound": 0.6, "suspicious": "below"}, "ats.valid": fixed}
+    judged = found("failed", statistics=read, thresholds=both)
+
+    ranked = readings({"model_xray": xray(0.04, "failed")})
+    compared = readings({"model_xray": judged})
+    undecided = readings({"model_xray": {**judged, "outcome": "inconclusive"}})
+
+    assert ranked["renyi_entropy"].refused is None
+    assert ranked["renyi_entropy.valid"].refused is True
+    assert readings({"model_xray": xray(0.4, "failed")})["renyi_entropy.valid"].refused is False
+    assert (compared["renyi_entropy.valid"].refused, compared["ats.valid"].refused) == (False, True)
+    assert undecided["ats.valid"].refused is None
+
+
 def test_the_gate_takes_the_strongest_of_the_ratios_and_refuses_at_zero() -> None:
     by_sweep = gate_reading({"a": xray(0.4, "passed"), "b": sweep(1e-6, "failed", (2,))})
     by_xray = gate_reading({"a": xray(0.04, "failed", (5,)), "b": sweep(1, "passed")})
