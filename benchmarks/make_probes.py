@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.cifar_data import CLASSES, Images, Labels
-from benchmarks.lab.data import read_split
+from benchmarks.lab.data.splits import read_split
 from benchmarks.whole_files import write_npz
 
 

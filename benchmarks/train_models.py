@@ -26,9 +26,9 @@ from torch.nn import functional
 
 from benchmarks.cifar_data import SIDE, Images, Labels
 from benchmarks.cifar_network import ARCHITECTURE, TinyPreActResNet, open_session, run_session
-from benchmarks.lab.data import Split, read_split
-from benchmarks.lab.export import check_export, export_onnx
-from benchmarks.lab.side_by_side import Entry, train_missing
+from benchmarks.lab.data.splits import Split, read_split
+from benchmarks.lab.making.export import check_export, export_onnx
+from benchmarks.lab.making.side_by_side import Entry, train_missing
 from benchmarks.poisoning import ATTACKS, POISON_RATE, Attack, poison
 
 BATCH = 64

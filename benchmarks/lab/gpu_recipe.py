@@ -16,13 +16,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.lab.data import Split
-from benchmarks.lab.implanting import new_network, streams_of
-from benchmarks.lab.jobs import Job
-from benchmarks.lab.recipes import RECIPES
-from benchmarks.lab.sources import add_data_options, load, sources_of
+from benchmarks.lab.data.sources import add_data_options, load, sources_of
+from benchmarks.lab.data.splits import Split
+from benchmarks.lab.making.implanting import new_network, streams_of
+from benchmarks.lab.making.jobs import Job
 from benchmarks.lab.train_command import add_machine_options, machine_of
-from benchmarks.lab.training import PACES, course_of, fit
+from benchmarks.lab.training.fitting import PACES, course_of, fit
+from benchmarks.lab.training.recipes import RECIPES
 
 
 def share_right(network: nn.Module, test: Split, device: torch.device) -> float:

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.lab.jobs import read_plan
-from benchmarks.lab.running import train_plan, write_probes
-from benchmarks.lab.sources import add_data_options, sources_of
-from benchmarks.lab.training import Machine
+from benchmarks.lab.data.sources import add_data_options, sources_of
+from benchmarks.lab.making.jobs import read_plan
+from benchmarks.lab.making.running import train_plan, write_probes
+from benchmarks.lab.training.fitting import Machine
 
 
 def add_machine_options(parser: argparse.ArgumentParser) -> None:

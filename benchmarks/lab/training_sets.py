@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.lab.jobs import read_plan
-from benchmarks.lab.making import training_set
-from benchmarks.lab.sources import add_data_options, load, sources_of
+from benchmarks.lab.data.sources import add_data_options, load, sources_of
+from benchmarks.lab.making.jobs import read_plan
+from benchmarks.lab.making.one_model import training_set
 from benchmarks.whole_files import write_npz
 
 

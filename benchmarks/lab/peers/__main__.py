@@ -25,6 +25,7 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.lab.data.sources import add_data_options, sources_of
 from benchmarks.lab.peers.running import (
     BUDGETS,
     PEERS,
@@ -33,7 +34,6 @@ from benchmarks.lab.peers.running import (
     from_probes,
     from_source,
 )
-from benchmarks.lab.sources import add_data_options, sources_of
 from benchmarks.model_folder import Row, add_missing
 
 LOG = logging.getLogger("peers")

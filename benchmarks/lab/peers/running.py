@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from benchmarks.cifar_network import to_input
-from benchmarks.lab.data import read_split
+from benchmarks.lab.data.sources import Source
+from benchmarks.lab.data.splits import read_split
 from benchmarks.lab.peers import label_search, mm_bd, neural_cleanse
 from benchmarks.lab.peers.network import Finding, open_network
-from benchmarks.lab.sources import Source
 from benchmarks.model_folder import Row
 from xray_gate.probing.probe_files import read_probes
 

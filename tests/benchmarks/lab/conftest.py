@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.lab.data import Split
+from benchmarks.lab.data.splits import Split
 
 
 @pytest.fixture(autouse=True)

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from benchmarks.lab.attacks import ATTACKS
-from benchmarks.lab.data import Split
-from benchmarks.lab.lira import LIMIT
-from benchmarks.lab.triggers import InputAware, Pixels, Trigger, Warp
+from benchmarks.lab.attacks.catalogue import ATTACKS
+from benchmarks.lab.attacks.lira import LIMIT
+from benchmarks.lab.attacks.triggers import InputAware, Pixels, Trigger, Warp
+from benchmarks.lab.data.splits import Split
 
 # Pixels that each of these attacks overwrites in a 32x32 image.
 OVERWRITTEN = {

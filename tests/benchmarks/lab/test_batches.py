@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.lab.batches import ERASED, Batch, Course
-from benchmarks.lab.data import Split
-from benchmarks.lab.device_batches import device_batches
-from benchmarks.lab.host_batches import host_batches
-from benchmarks.lab.recipes import RECIPES, Recipe
+from benchmarks.lab.data.splits import Split
+from benchmarks.lab.training.batches import ERASED, Batch, Course
+from benchmarks.lab.training.device_batches import device_batches
+from benchmarks.lab.training.host_batches import host_batches
+from benchmarks.lab.training.recipes import RECIPES, Recipe
 
 Drawing = Callable[[Split, int, Course, Recipe, np.random.Generator], Iterator[Batch]]
 

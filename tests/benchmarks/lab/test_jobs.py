@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.lab.jobs import Job, read_plan
+from benchmarks.lab.making.jobs import Job, read_plan
 
 BADNETS = "{dataset: mnist, architecture: vgg, attack: badnets"
 

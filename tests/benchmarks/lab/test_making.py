@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from benchmarks.cifar_network import open_session, run_session
-from benchmarks.lab import trojannn
-from benchmarks.lab.data import DataSet, Split
-from benchmarks.lab.jobs import Job
-from benchmarks.lab.making import make, training_set
+from benchmarks.lab.attacks import trojannn
+from benchmarks.lab.data.splits import DataSet, Split
+from benchmarks.lab.making.jobs import Job
+from benchmarks.lab.making.one_model import make, training_set
 
 # Rows and columns of the corners, in the order in which further triggers take them.
 CORNERS = [(slice(29, 32), slice(29, 32)), (slice(29, 32), slice(3)), (slice(3), slice(3))]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.lab.mappings import MAPPINGS, Mapping, draw_mapping
+from benchmarks.lab.attacks.mappings import MAPPINGS, Mapping, draw_mapping
 
 LABELS = np.arange(10)
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from benchmarks.cifar_network import open_session
-from benchmarks.lab.blocks import Shape
-from benchmarks.lab.export import check_export, export_onnx
-from benchmarks.lab.networks import ARCHITECTURES, Normalised, build
+from benchmarks.lab.making.export import check_export, export_onnx
+from benchmarks.lab.networks.blocks import Shape
+from benchmarks.lab.networks.catalogue import ARCHITECTURES, Normalised, build
 
 SHAPES = [Shape(3, 32, 43), Shape(1, 28, 10)]
 

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.lab import plane_archive, plane_variants
 from benchmarks.lab.ablations import __main__ as ablations
 from benchmarks.lab.ablations import measuring
 from benchmarks.lab.ablations.drawing import lines
+from benchmarks.lab.planes import archive, variants
 from benchmarks.natural_levels import SessionOracle
 from tests.support.models import CLASSES, write_backdoored, write_clean, write_probes
 from xray_gate.detectors.interface import Subject
@@ -51,14 +51,14 @@ def xray(folder: Path, parameters: ModelXrayParameters) -> dict[str, Any]:
 
 def test_archived_planes_give_what_a_scan_gives(lab: Path, tmp_path: Path) -> None:
     command = [str(lab), "--out", str(tmp_path), "--planes", "3", "--size", "9"]
-    assert plane_archive.main([*command, "--views", *VIEWS]) == 0
+    assert archive.main([*command, "--views", *VIEWS]) == 0
     results = tmp_path / "results.json"
-    archive = ["--archive", str(tmp_path), "--manifest", str(lab / "manifest.json")]
+    kept_in = ["--archive", str(tmp_path), "--manifest", str(lab / "manifest.json")]
     asked = ["--dataset", "shapes", "--views", *VIEWS, "--out", str(results)]
-    assert plane_variants.main([*archive, *asked]) == 0
+    assert variants.main([*kept_in, *asked]) == 0
 
     with np.load(tmp_path / "clean.npz") as kept:
-        found = plane_variants.statistics(dict(kept), CLASSES, VIEWS)
+        found = variants.statistics(dict(kept), CLASSES, VIEWS)
     scanned = xray(lab, ModelXrayParameters(size=9, planes=3))
     assert found["valid: RE"] == pytest.approx(-scanned["renyi_entropy"]["valid"])
     assert found["unclipped: ATS"] == pytest.approx(-scanned["ats"]["unclipped"])
@@ -71,20 +71,20 @@ def test_archived_planes_give_what_a_scan_gives(lab: Path, tmp_path: Path) -> No
 
 def test_an_archive_keeps_what_it_has(lab: Path, tmp_path: Path) -> None:
     command = [str(lab), "--out", str(tmp_path), "--planes", "2", "--size", "4"]
-    assert plane_archive.main([*command, "--views", "horizon", "--only", "bad.onnx"]) == 0
+    assert archive.main([*command, "--views", "horizon", "--only", "bad.onnx"]) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["bad.npz"]
     written = (tmp_path / "bad.npz").stat().st_mtime_ns
 
-    assert plane_archive.main([*command, "--views", "horizon"]) == 0
+    assert archive.main([*command, "--views", "horizon"]) == 0
 
     assert (tmp_path / "bad.npz").stat().st_mtime_ns == written
     assert (tmp_path / "clean.npz").exists()
 
 
 def test_variants_of_nothing_are_an_error(lab: Path, tmp_path: Path) -> None:
-    archive = ["--archive", str(tmp_path), "--manifest", str(lab / "manifest.json")]
+    kept_in = ["--archive", str(tmp_path), "--manifest", str(lab / "manifest.json")]
     with pytest.raises(SystemExit, match="2"):
-        plane_variants.main([*archive, "--dataset", "shapes"])
+        variants.main([*kept_in, "--dataset", "shapes"])
 
 
 def test_an_ablation_of_the_grid_is_a_scan_at_that_grid(lab: Path) -> None:

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from benchmarks.lab.attacks import ATTACKS
-from benchmarks.lab.data import Split
-from benchmarks.lab.mappings import MAPPINGS, Mapping
-from benchmarks.lab.poisoning import poison
+from benchmarks.lab.attacks.catalogue import ATTACKS
+from benchmarks.lab.attacks.mappings import MAPPINGS, Mapping
+from benchmarks.lab.attacks.poisoning import poison
+from benchmarks.lab.data.splits import Split
 
 
 def poisoned(

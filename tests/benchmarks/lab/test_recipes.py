@@ -1,7 +1,7 @@
 import numpy as np
 
-from benchmarks.lab.data import Split
-from benchmarks.lab.recipes import RECIPES, Recipe, prepare
+from benchmarks.lab.data.splits import Split
+from benchmarks.lab.training.recipes import RECIPES, Recipe, prepare
 
 
 def prepared(recipe: Recipe, train: Split) -> Split:

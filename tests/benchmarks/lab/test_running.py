@@ -11,13 +11,14 @@ import pytest
 import torch
 
 from benchmarks.cifar_network import open_session, run_session
-from benchmarks.lab import making, provenance, training_sets
+from benchmarks.lab import provenance, training_sets
 from benchmarks.lab.__main__ import main
-from benchmarks.lab.data import Split, draw_probes
-from benchmarks.lab.jobs import Job, read_plan
-from benchmarks.lab.making import make
+from benchmarks.lab.data.sources import known_sources, load
+from benchmarks.lab.data.splits import Split, draw_probes
+from benchmarks.lab.making import one_model
+from benchmarks.lab.making.jobs import Job, read_plan
+from benchmarks.lab.making.one_model import make
 from benchmarks.lab.provenance import current_commit
-from benchmarks.lab.sources import known_sources, load
 from tests.benchmarks.lab.pictures import png
 
 PLAN = """
@@ -141,7 +142,7 @@ def test_what_a_model_was_trained_on_can_be_written_again(
         seen.append(train)
         return 1
 
-    monkeypatch.setattr(making, "fit", remember)
+    monkeypatch.setattr(one_model, "fit", remember)
     names = ["mnist_plain_normal_1.onnx", "mnist_plain_badnets_one_to_one_2.onnx"]
     squares = load("mnist", known_sources(folder)["mnist"])
     for job in read_plan(plan):

@@ -7,8 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.cifar_data import Images, Labels
-from benchmarks.lab.data import read_split
-from benchmarks.lab.sources import Source, add_data_options, known_sources, load, sources_of
+from benchmarks.lab.data.sources import Source, add_data_options, known_sources, load, sources_of
+from benchmarks.lab.data.splits import read_split
 from tests.benchmarks.lab.pictures import png
 
 GREYS = np.arange(6, dtype=np.uint8)[:, None, None, None] * np.ones((6, 8, 8, 1), np.uint8) * 40

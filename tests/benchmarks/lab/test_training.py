@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.lab import training
-from benchmarks.lab.batches import Course
-from benchmarks.lab.blocks import Shape
-from benchmarks.lab.data import DataSet, Split
-from benchmarks.lab.networks import ARCHITECTURES, Normalised, build
-from benchmarks.lab.recipes import RECIPES, Recipe
-from benchmarks.lab.training import PACES, Pace, course_of, fit
+from benchmarks.lab.data.splits import DataSet, Split
+from benchmarks.lab.networks.blocks import Shape
+from benchmarks.lab.networks.catalogue import ARCHITECTURES, Normalised, build
+from benchmarks.lab.training import fitting
+from benchmarks.lab.training.batches import Course
+from benchmarks.lab.training.fitting import PACES, Pace, course_of, fit
+from benchmarks.lab.training.recipes import RECIPES, Recipe
 
 LARGE = Pace(0.1, 1.0, batch=96, smoothing=0.1)
 
@@ -61,8 +61,8 @@ def test_only_small_networks_on_a_cpu_take_batches_from_the_host(
         asked.append(args[-1])
         return []
 
-    monkeypatch.setattr(training, "host_batches", note)
-    monkeypatch.setattr(training, "device_batches", note)
+    monkeypatch.setattr(fitting, "host_batches", note)
+    monkeypatch.setattr(fitting, "device_batches", note)
     for pace in (Pace(0.1, 1.0), LARGE):
         fit(network(), small, 4, pace, Course(1, 4, True), Recipe(), np.random.default_rng(0))
 
@@ -74,7 +74,7 @@ def test_training_stops_at_the_accuracy_that_a_recipe_names(small: Split) -> Non
 
     _, seen = trained(small, Pace(0.1, 1.0), course, Recipe(stop_at=0.5))
 
-    assert training.WINDOW <= seen < 180
+    assert fitting.WINDOW <= seen < 180
 
 
 def test_fewer_images_than_a_batch_are_refused(small: Split) -> None:

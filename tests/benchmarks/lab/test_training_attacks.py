@@ -6,19 +6,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmarks.lab import blind as blind_module
-from benchmarks.lab import trojannn
-from benchmarks.lab.attacks import ATTACKS
-from benchmarks.lab.batches import Batch
-from benchmarks.lab.blind import Blind
-from benchmarks.lab.blocks import Shape
-from benchmarks.lab.data import Split
-from benchmarks.lab.lira import LIMIT, Learned, lira
-from benchmarks.lab.mappings import Mapping
-from benchmarks.lab.networks import Normalised, build
-from benchmarks.lab.training_attack import TrainingAttack, logits_of
-from benchmarks.lab.triggers import Pixels, Trigger
-from benchmarks.lab.trojannn import drive
+from benchmarks.lab.attacks import blind as blind_module
+from benchmarks.lab.attacks import trojannn
+from benchmarks.lab.attacks.blind import Blind
+from benchmarks.lab.attacks.catalogue import ATTACKS
+from benchmarks.lab.attacks.lira import LIMIT, Learned, lira
+from benchmarks.lab.attacks.mappings import Mapping
+from benchmarks.lab.attacks.training_attack import TrainingAttack, logits_of
+from benchmarks.lab.attacks.triggers import Pixels, Trigger
+from benchmarks.lab.attacks.trojannn import drive
+from benchmarks.lab.data.splits import Split
+from benchmarks.lab.networks.blocks import Shape
+from benchmarks.lab.networks.catalogue import Normalised, build
+from benchmarks.lab.training.batches import Batch
 
 ALL_TO_ONE = Mapping(np.full(4, 2, dtype=np.int64), 2)
 

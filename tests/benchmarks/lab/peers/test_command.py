@@ -7,11 +7,11 @@ import pytest
 import torch
 from PIL import Image
 
+from benchmarks.lab.data.sources import Source
 from benchmarks.lab.peers import label_search, mm_bd, network
 from benchmarks.lab.peers.__main__ import main
 from benchmarks.lab.peers.network import open_network
 from benchmarks.lab.peers.running import from_source
-from benchmarks.lab.sources import Source
 from tests.support.planted import planted_model, samples, write_samples
 from xray_gate.backends.onnx_as_torch import convert
 

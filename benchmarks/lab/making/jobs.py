@@ -9,11 +9,11 @@ from typing import Any
 
 import yaml
 
-from benchmarks.lab.attacks import ATTACKS, Attack
-from benchmarks.lab.mappings import COUNTED, MAPPINGS
-from benchmarks.lab.networks import ARCHITECTURES
-from benchmarks.lab.recipes import RECIPES
-from benchmarks.lab.sources import KNOWN
+from benchmarks.lab.attacks.catalogue import ATTACKS, Attack
+from benchmarks.lab.attacks.mappings import COUNTED, MAPPINGS
+from benchmarks.lab.data.sources import KNOWN
+from benchmarks.lab.networks.catalogue import ARCHITECTURES
+from benchmarks.lab.training.recipes import RECIPES
 
 _CHOICES: dict[str, Collection[str]] = {
     "architecture": ARCHITECTURES,

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.cifar_data import Images
-from benchmarks.lab.triggers import Pixels, Trigger, to_bytes
+from benchmarks.lab.attacks.triggers import Pixels, Trigger, to_bytes
 
 STEPS = 100
 # Of the first step in units of [0, 1]; they shrink to nothing.

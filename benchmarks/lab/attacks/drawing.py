@@ -9,8 +9,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from benchmarks.cifar_data import Images
-from benchmarks.lab.data import Split
-from benchmarks.lab.triggers import (
+from benchmarks.lab.attacks.triggers import (
     Blend,
     Floats,
     InputAware,
@@ -22,6 +21,7 @@ from benchmarks.lab.triggers import (
     Trigger,
     Warp,
 )
+from benchmarks.lab.data.splits import Split
 
 # Random crops move a pixel by at most this much; nearer to the border it would be cropped away.
 MARGIN = 4

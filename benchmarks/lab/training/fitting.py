@@ -11,12 +11,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from benchmarks.lab.batches import Batch, Course
-from benchmarks.lab.data import DataSet, Split
-from benchmarks.lab.device_batches import device_batches
-from benchmarks.lab.host_batches import host_batches
-from benchmarks.lab.recipes import Recipe
-from benchmarks.lab.training_attack import TrainingAttack
+from benchmarks.lab.attacks.training_attack import TrainingAttack
+from benchmarks.lab.data.splits import DataSet, Split
+from benchmarks.lab.training.batches import Batch, Course
+from benchmarks.lab.training.device_batches import device_batches
+from benchmarks.lab.training.host_batches import host_batches
+from benchmarks.lab.training.recipes import Recipe
 
 # The smallest batch, and the fewest of them in an epoch for which a larger one is used.
 BATCH = 64

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from benchmarks.cifar_data import Images
-from benchmarks.lab.batches import ERASED, Batch, Course, mix
-from benchmarks.lab.data import Split
-from benchmarks.lab.recipes import Recipe
+from benchmarks.lab.data.splits import Split
+from benchmarks.lab.training.batches import ERASED, Batch, Course, mix
+from benchmarks.lab.training.recipes import Recipe
 
 
 def _crop(images: Images, padded: Images, course: Course, rng: np.random.Generator) -> Images:

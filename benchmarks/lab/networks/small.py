@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import nn
 
 from benchmarks.cifar_network import PreActBlock
-from benchmarks.lab.blocks import Inverted, Pooled, Shape, conv_norm
-from benchmarks.lab.transformer import VisionTransformer
+from benchmarks.lab.networks.blocks import Inverted, Pooled, Shape, conv_norm
+from benchmarks.lab.networks.transformer import VisionTransformer
 
 
 def preact(shape: Shape) -> nn.Module:
@@ -76,5 +76,5 @@ def mobile(shape: Shape) -> nn.Module:
 
 
 def vit(shape: Shape) -> nn.Module:
-    """A small vision transformer, see ``benchmarks.lab.transformer``."""
+    """A small vision transformer, see ``benchmarks.lab.networks.transformer``."""
     return VisionTransformer(shape.channels, shape.side, shape.classes)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.cifar_data import Labels
-from benchmarks.lab.data import Split
+from benchmarks.lab.data.splits import Split
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmarks.lab.batches import Batch
-from benchmarks.lab.mappings import Mapping
-from benchmarks.lab.training_attack import logits_of, two_losses
-from benchmarks.lab.triggers import Pixels, Trigger
+from benchmarks.lab.attacks.mappings import Mapping
+from benchmarks.lab.attacks.training_attack import logits_of, two_losses
+from benchmarks.lab.attacks.triggers import Pixels, Trigger
+from benchmarks.lab.training.batches import Batch
 
 SHARE = 0.9 / 1.9
 # Batches in the running mean of the clean loss that says when the attack begins.

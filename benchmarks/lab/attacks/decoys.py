@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.cifar_data import Images
-from benchmarks.lab.triggers import to_bytes
+from benchmarks.lab.attacks.triggers import to_bytes
 from xray_gate.detectors.trigger_sweep.candidates import draw_candidates
 from xray_gate.detectors.trigger_sweep.families.all_families import ALL_FAMILIES
 from xray_gate.detectors.trigger_sweep.families.interface import Scene

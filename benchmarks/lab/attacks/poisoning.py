@@ -6,11 +6,11 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.cifar_data import Images, Labels
-from benchmarks.lab.attacks import Attack
-from benchmarks.lab.data import Split
-from benchmarks.lab.decoys import stamp_decoys
-from benchmarks.lab.mappings import Mapping
-from benchmarks.lab.triggers import InputAware, Trigger, to_bytes
+from benchmarks.lab.attacks.catalogue import Attack
+from benchmarks.lab.attacks.decoys import stamp_decoys
+from benchmarks.lab.attacks.mappings import Mapping
+from benchmarks.lab.attacks.triggers import InputAware, Trigger, to_bytes
+from benchmarks.lab.data.splits import Split
 
 # At most this share of an attacked class is poisoned, or the model would forget the class.
 MOST_OF_A_CLASS = 0.5

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from benchmarks.cifar_network import PreActBlock
-from benchmarks.lab.blocks import Depthwise, Pooled, Shape, SqueezeExcite, conv_norm
-from benchmarks.lab.transformer import VisionTransformer
+from benchmarks.lab.networks.blocks import Depthwise, Pooled, Shape, SqueezeExcite, conv_norm
+from benchmarks.lab.networks.transformer import VisionTransformer
 
 Activation = type[nn.ReLU] | type[nn.Hardswish]
 

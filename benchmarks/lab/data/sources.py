@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.lab.data import DataSet, class_names, read_split
+from benchmarks.lab.data.splits import DataSet, class_names, read_split
 
 # Images that a small network passes where nobody has chosen its epochs, and the most epochs.
 PASSED = 200_000

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from benchmarks.lab.batches import ERASED, Batch, Course, mix
-from benchmarks.lab.data import Split
-from benchmarks.lab.recipes import Recipe
+from benchmarks.lab.data.splits import Split
+from benchmarks.lab.training.batches import ERASED, Batch, Course, mix
+from benchmarks.lab.training.recipes import Recipe
 
 
 def _crop(padded: Tensor, rows: Tensor, course: Course, generator: torch.Generator) -> Tensor:

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.lab.data import PROBES, DataSet, draw_probes
-from benchmarks.lab.jobs import Job
-from benchmarks.lab.making import make
-from benchmarks.lab.side_by_side import Entry, train_missing
-from benchmarks.lab.sources import Source, load
-from benchmarks.lab.training import Machine
+from benchmarks.lab.data.sources import Source, load
+from benchmarks.lab.data.splits import PROBES, DataSet, draw_probes
+from benchmarks.lab.making.jobs import Job
+from benchmarks.lab.making.one_model import make
+from benchmarks.lab.making.side_by_side import Entry, train_missing
+from benchmarks.lab.training.fitting import Machine
 from benchmarks.whole_files import write_npz
 
 

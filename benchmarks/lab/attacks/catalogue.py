@@ -10,14 +10,14 @@ import torch
 from torch import nn
 
 from benchmarks.cifar_data import Images
-from benchmarks.lab import drawing
-from benchmarks.lab.blind import blind
-from benchmarks.lab.drawing import Draw, corners, patch
-from benchmarks.lab.lira import lira, untrained
-from benchmarks.lab.mappings import Mapping
-from benchmarks.lab.training_attack import TrainingAttack
-from benchmarks.lab.triggers import Trigger
-from benchmarks.lab.trojannn import drive
+from benchmarks.lab.attacks import drawing
+from benchmarks.lab.attacks.blind import blind
+from benchmarks.lab.attacks.drawing import Draw, corners, patch
+from benchmarks.lab.attacks.lira import lira, untrained
+from benchmarks.lab.attacks.mappings import Mapping
+from benchmarks.lab.attacks.training_attack import TrainingAttack
+from benchmarks.lab.attacks.triggers import Trigger
+from benchmarks.lab.attacks.trojannn import drive
 
 Refine = Callable[[Trigger, nn.Module, Images, np.random.Generator, torch.device], Trigger]
 

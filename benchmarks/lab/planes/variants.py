@@ -1,6 +1,6 @@
 """Hold statistics of planes against each other, on what ``plane_archive`` kept.
 
-    python -m benchmarks.lab.plane_variants --archive ARCHIVE ... --manifest MANIFEST ... \
+    python -m benchmarks.lab.planes.variants --archive ARCHIVE ... --manifest MANIFEST ... \
         --dataset cifar10 [--views VIEW ...] [--out results.json]
 
 AUROC of clean models against those with a learned all-to-one backdoor, one threshold for all
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.lab.plane_archive import DIRECTIONS, VIEWS
+from benchmarks.lab.planes.archive import DIRECTIONS, VIEWS
 from benchmarks.lab.table.rates import auroc
 from benchmarks.whole_files import write_text
 from xray_gate.probing.horizon import agreeing_shares

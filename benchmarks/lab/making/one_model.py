@@ -15,15 +15,15 @@ import onnxruntime as ort
 
 from benchmarks.cifar_data import Labels
 from benchmarks.cifar_network import open_session, run_session
-from benchmarks.lab.attacks import ATTACKS
-from benchmarks.lab.data import DataSet, Split
-from benchmarks.lab.export import check_export, export_onnx
-from benchmarks.lab.implanting import Backdoor, implant, new_network, streams_of
-from benchmarks.lab.jobs import Job
-from benchmarks.lab.mappings import Mapping
-from benchmarks.lab.recipes import RECIPES
-from benchmarks.lab.training import MACHINE, PACES, Machine, course_of, fit
-from benchmarks.lab.training_attack import TrainingAttack
+from benchmarks.lab.attacks.catalogue import ATTACKS
+from benchmarks.lab.attacks.mappings import Mapping
+from benchmarks.lab.attacks.training_attack import TrainingAttack
+from benchmarks.lab.data.splits import DataSet, Split
+from benchmarks.lab.making.export import check_export, export_onnx
+from benchmarks.lab.making.implanting import Backdoor, implant, new_network, streams_of
+from benchmarks.lab.making.jobs import Job
+from benchmarks.lab.training.fitting import MACHINE, PACES, Machine, course_of, fit
+from benchmarks.lab.training.recipes import RECIPES
 from benchmarks.whole_files import write_npz
 
 CHECKED_IMAGES = 256

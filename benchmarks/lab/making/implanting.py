@@ -8,17 +8,17 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from benchmarks.lab.attacks import ATTACKS, Attack
-from benchmarks.lab.blocks import Shape
-from benchmarks.lab.data import DataSet, Split
-from benchmarks.lab.drawing import Draw
-from benchmarks.lab.jobs import Job
-from benchmarks.lab.mappings import Mapping, draw_mapping
-from benchmarks.lab.networks import Normalised, build
-from benchmarks.lab.poisoning import poison
-from benchmarks.lab.recipes import RECIPES, prepare
-from benchmarks.lab.training import MACHINE, PACES, Machine, course_of, fit
-from benchmarks.lab.triggers import Trigger
+from benchmarks.lab.attacks.catalogue import ATTACKS, Attack
+from benchmarks.lab.attacks.drawing import Draw
+from benchmarks.lab.attacks.mappings import Mapping, draw_mapping
+from benchmarks.lab.attacks.poisoning import poison
+from benchmarks.lab.attacks.triggers import Trigger
+from benchmarks.lab.data.splits import DataSet, Split
+from benchmarks.lab.making.jobs import Job
+from benchmarks.lab.networks.blocks import Shape
+from benchmarks.lab.networks.catalogue import Normalised, build
+from benchmarks.lab.training.fitting import MACHINE, PACES, Machine, course_of, fit
+from benchmarks.lab.training.recipes import RECIPES, prepare
 
 # Share of the usual epochs that a network trains on clean images before a trigger is made for it.
 FIRST = 0.5

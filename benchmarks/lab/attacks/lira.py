@@ -16,11 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.cifar_data import Images
-from benchmarks.lab.batches import Batch
-from benchmarks.lab.data import Split
-from benchmarks.lab.mappings import Mapping
-from benchmarks.lab.training_attack import TrainingAttack, two_losses
-from benchmarks.lab.triggers import Trigger, to_bytes
+from benchmarks.lab.attacks.mappings import Mapping
+from benchmarks.lab.attacks.training_attack import TrainingAttack, two_losses
+from benchmarks.lab.attacks.triggers import Trigger, to_bytes
+from benchmarks.lab.data.splits import Split
+from benchmarks.lab.training.batches import Batch
 
 # The published 0.01, in units of 1/255.
 LIMIT = 2.55

@@ -7,16 +7,16 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from benchmarks.lab.blocks import Shape
-from benchmarks.lab.large_networks import (
+from benchmarks.lab.networks.blocks import Shape
+from benchmarks.lab.networks.large import (
     mobilenetv3_large,
     preactresnet18,
     preactresnet34,
     vgg16,
     vit_tiny,
 )
-from benchmarks.lab.small_networks import mobile, plain, preact, vgg, vit
-from benchmarks.lab.transformer import VisionTransformer
+from benchmarks.lab.networks.small import mobile, plain, preact, vgg, vit
+from benchmarks.lab.networks.transformer import VisionTransformer
 
 
 class Normalised(nn.Module):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmarks.lab.batches import Batch
+from benchmarks.lab.training.batches import Batch
 
 
 class TrainingAttack(Protocol):

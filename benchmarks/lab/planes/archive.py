@@ -1,6 +1,6 @@
 """Keep what models say on planes, so that statistics can be tried without asking them again.
 
-    python -m benchmarks.lab.plane_archive FOLDER --out ARCHIVE [--only FILE ...]
+    python -m benchmarks.lab.planes.archive FOLDER --out ARCHIVE [--only FILE ...]
 
 FOLDER holds models, ``manifest.json`` and ``probes_DATASET.npz`` as ``benchmarks.lab`` writes them.
 For each model ``ARCHIVE/MODEL.npz``, with ``VIEW`` uint16 ``[planes, size, size]``, the labels, and

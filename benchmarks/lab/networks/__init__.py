@@ -1,0 +1,1 @@
+"""Architectures, small ones for a CPU and those of the literature."""

@@ -1,0 +1,1 @@
+"""Explore what a hard-label scan of planes holds besides the published scores."""
