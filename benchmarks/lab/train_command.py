@@ -17,7 +17,7 @@ import torch
 
 from benchmarks.lab.data.sources import add_data_options, sources_of
 from benchmarks.lab.making.jobs import read_plan
-from benchmarks.lab.making.running import train_plan, write_probes
+from benchmarks.lab.making.running import prepare_folder, train_plan
 from benchmarks.lab.training.fitting import Machine
 
 
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         sources, machine = sources_of(args), machine_of(args)
         jobs = read_plan(args.plan, sources)
-        write_probes(jobs, sources, args.out)
+        prepare_folder(jobs, sources, args.out)
     except (OSError, ValueError) as error:
         raise SystemExit(f"benchmarks.lab train: {error}") from error
     train_plan(jobs, sources, args.out, args.jobs, args.threads, machine)

@@ -146,6 +146,20 @@ def _attacked(
     return Implanted(train, backdoors, first)
 
 
+def check_fits(job: Job, data: DataSet) -> None:
+    """Draw what a job draws from a data set, and forget it: a long run should not end half-way.
+
+    Raises:
+        ValueError: If the data set has too few images, classes or pixels for what the job asks for.
+
+    """
+    if job.attack is None:
+        return
+    rng = np.random.default_rng(streams_of(job.seed).attack)
+    for draw in _draws(ATTACKS[job.attack], job, data):
+        draw(data.train, _mapping_after([], job, data.classes, rng).target, rng)
+
+
 def implant(job: Job, data: DataSet, machine: Machine = MACHINE) -> Implanted:
     """What a job's network is trained on, and what is put into it.
 

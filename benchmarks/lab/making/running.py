@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 
 from benchmarks.lab.data.sources import Source, load
 from benchmarks.lab.data.splits import PROBES, DataSet, draw_probes
+from benchmarks.lab.making.implanting import check_fits
 from benchmarks.lab.making.jobs import Job
 from benchmarks.lab.making.one_model import make
 from benchmarks.lab.making.side_by_side import Entry, train_missing
@@ -33,21 +35,27 @@ def _work(
     return make(job, _data(job.dataset, sources[job.dataset]), out, threads, machine)
 
 
-def write_probes(jobs: list[Job], sources: Mapping[str, Source], out: Path) -> None:
-    """Write ``probes_DATASET.npz`` into a folder for each data set of the jobs.
+def prepare_folder(jobs: list[Job], sources: Mapping[str, Source], out: Path) -> None:
+    """Write ``probes_DATASET.npz`` for each data set, if every job fits the one that it names.
 
     Raises:
         OSError: If a data set cannot be read.
-        ValueError: As ``load``.
+        ValueError: As ``load``, or if a job asks for more than its data set has; nothing is written
+            then.
 
     """
-    out.mkdir(parents=True, exist_ok=True)
+    kinds = dict.fromkeys(replace(job, seed=0, recipe="normal") for job in jobs)
+    probes = {}
     for name in sorted({job.dataset for job in jobs}):
+        data = load(name, sources[name])
+        for kind in (kind for kind in kinds if kind.dataset == name):
+            check_fits(kind, data)
+        probes[name] = draw_probes(data.test, PROBES, np.random.default_rng(0))
+    out.mkdir(parents=True, exist_ok=True)
+    for name, drawn in probes.items():
         path = out / f"probes_{name}.npz"
         if not path.exists():
-            test = load(name, sources[name]).test
-            probes = draw_probes(test, PROBES, np.random.default_rng(0))
-            write_npz(path, images=probes.images, labels=probes.labels)
+            write_npz(path, images=drawn.images, labels=drawn.labels)
 
 
 def train_plan(

@@ -121,6 +121,27 @@ def test_a_plan_that_cannot_be_carried_out_is_refused(
         read_plan(path)
 
 
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ("side: 13", "side 13 does not fit"),
+        ("side: 8, triggers: 2", "overlap"),
+        ("mapping: x_to_one, sources: 9", "ask for 1 to"),
+    ],
+)
+def test_what_does_not_fit_the_data_is_refused_before_anything_is_trained(
+    wanted: str, message: str, folder: Path
+) -> None:
+    plan, out = folder / "plan.yaml", folder / "models"
+    plan.write_text(f"{PLAN}{MNIST}, attack: badnets, {wanted}, seeds: [3]}}\n")
+    options = ["--data-folder", str(folder), "--plan", str(plan), "--out", str(out)]
+
+    with pytest.raises(SystemExit, match=message):
+        main(["train", *options, "--device", "cpu"])
+
+    assert not out.exists()
+
+
 @pytest.mark.parametrize("attack", ["sig", "input_aware"])
 def test_an_attack_and_its_seed_decide_the_model(attack: str, folder: Path) -> None:
     job = Job("mnist", "preact", 5, attack=attack)
