@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import markdown
 from benchmarks.model_folder import Row, scan_missing
 from benchmarks.whole_files import write_npz
 from xray_gate import wiring
@@ -167,7 +168,7 @@ def joined(rows: Iterable[Row]) -> list[Row]:
 def table(rows: Sequence[Row]) -> list[str]:
     """One line for each model and detector, in Markdown."""
     headings = ("model", "target", "detector", "outcome", "score", "suspected", "queries", "s")
-    lines = ["| " + " | ".join(headings) + " |", "|" + "---|" * len(headings)]
+    lines = markdown.head(headings)
     for row in sorted(joined(rows), key=lambda row: (row["attack"] or "", row["file"])):
         for name, found in row["detectors"].items():
             cells = (
@@ -180,7 +181,7 @@ def table(rows: Sequence[Row]) -> list[str]:
                 f"{found['queries']:,}",
                 f"{found['seconds']:.0f}",
             )
-            lines.append("| " + " | ".join(cells) + " |")
+            lines.append(markdown.line(cells))
     return lines
 
 

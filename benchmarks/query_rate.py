@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
+from benchmarks import markdown
 from xray_gate import wiring
 from xray_gate.backends.isolation import available_threads, open_model
 from xray_gate.core.evidence import RunState
@@ -119,13 +120,14 @@ def report(options: argparse.Namespace, rounds: list[tuple[float, float, float]]
     """The medians, and the median, least and greatest share of the bare rate over the rounds."""
     print(f"model {options.model.name}, batch {options.batch}, {available_threads()} threads,")
     print(f"onnxruntime {onnxruntime.__version__}, {platform.machine()}, {len(rounds)} rounds\n")
-    print("| | queries a second (median) | share of bare (median, least to greatest) |")
-    print("|---|---|---|")
+    headings = ("", "queries a second (median)", "share of bare (median, least to greatest)")
+    rows = []
     for column, name in enumerate(("bare onnxruntime", "one plane", "Model X-ray")):
         rate = statistics.median(rates[column] for rates in rounds)
         ratios = sorted(rates[column] / rates[0] for rates in rounds)
         share = f"{statistics.median(ratios):.1%} ({ratios[0]:.1%} to {ratios[-1]:.1%})"
-        print(f"| {name} | {rate:,.0f} | {share if column else '100%'} |")
+        rows.append((name, f"{rate:,.0f}", share if column else "100%"))
+    print("\n".join(markdown.table(headings, rows)))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from sklearn.metrics import roc_auc_score
 
+from benchmarks import markdown
 from benchmarks.lab.table.rates import share
 from benchmarks.model_folder import Row, scan_missing
 from xray_gate import wiring
@@ -126,7 +127,7 @@ def table(rows: Sequence[Row]) -> list[str]:
         "model", "accuracy", "ASR", "target", "verdict", "p", "strongest trigger", "share",
         "queries", "s",
     )  # fmt: skip
-    lines = ["| " + " | ".join(headings) + " |", "|" + "---|" * len(headings)]
+    lines = markdown.head(headings)
     for row in sorted(rows, key=lambda row: (row["attack"] or "", row["file"])):
         found = row["candidate"] or {"text": row["reason"], "share": math.nan, "towards": None}
         label = found["towards"]
@@ -143,7 +144,7 @@ def table(rows: Sequence[Row]) -> list[str]:
             f"{row['queries']:,}",
             f"{row['seconds']}",
         )
-        lines.append("| " + " | ".join(cells) + " |")
+        lines.append(markdown.line(cells))
     return lines
 
 

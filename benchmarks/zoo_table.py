@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import brute_force
+from benchmarks import brute_force, markdown
 from xray_gate import wiring
 from xray_gate.core.evidence import DetectorEvidence
 from xray_gate.policy.decision import decide
@@ -54,12 +54,12 @@ def main() -> None:
     manifest = json.loads((options.zoo / "manifest.json").read_text(encoding="utf-8"))
     references = {r.digest for r in policy.calibration.references} if policy.calibration else set()
     print(f"policy {policy.name}, {len(probes)} probes, {datetime.now(UTC):%Y-%m-%d}\n")
-    print("| " + " | ".join(HEADINGS) + " |\n|" + "---|" * len(HEADINGS))
+    print("\n".join(markdown.head(HEADINGS)))
     rows = []
     for entry in manifest:
         row = scan(options.zoo / entry["file"], entry, policy, probes, references)
         rows.append(row)
-        print("| " + " | ".join(cells(row)) + " |", flush=True)
+        print(markdown.line(cells(row)), flush=True)
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 

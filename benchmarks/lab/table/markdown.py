@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import markdown
 from benchmarks.lab.table.cells import Cell, CleanFigures, Figures
 from benchmarks.lab.table.rates import Estimate
 from benchmarks.sweep_table import rate
@@ -30,11 +31,6 @@ HEADINGS = {
 def _scorers(found: Iterable[str]) -> list[str]:
     known = list(HEADINGS)
     return sorted(set(found), key=lambda name: [*known, name].index(name))
-
-
-def _lines(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    head = ["| " + " | ".join(headings) + " |", "|" + "---|" * len(headings)]
-    return [*head, *("| " + " | ".join(row) + " |" for row in rows)]
 
 
 def _estimate(estimate: Estimate) -> str:
@@ -85,7 +81,7 @@ def auroc_table(cells: Sequence[Cell], papers: Mapping[str, Any]) -> list[str]:
     attacks = [cell.attack for cell in cells]
     rows += _mean_and_worst(cells, scorers)
     rows += _published(papers, cells[0].dataset, scorers, attacks)
-    return _lines(["attack", "models", *map(_heading, scorers)], rows)
+    return markdown.table(["attack", "models", *map(_heading, scorers)], rows)
 
 
 def _sums(cells: Sequence[Cell], name: str) -> list[Figures]:
@@ -119,4 +115,4 @@ def rates_table(cells: Sequence[Cell], clean: Mapping[str, CleanFigures]) -> lis
             f"{np.median([f.queries for f in figures]):,.0f}",
             f"{np.median([f.seconds for f in figures]):.0f}",
         ])  # fmt: skip
-    return _lines(headings, rows)
+    return markdown.table(headings, rows)
