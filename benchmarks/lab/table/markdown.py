@@ -66,7 +66,8 @@ def _published(
                     f"{cell['auroc'][name][place]:.3f}" if name in cell["auroc"] else "-"
                     for name in scorers
                 ]
-                lines.append([f"{attack}, published, {cell['architecture']}", "20", *told])
+                origin = f"published, {cell['architecture']}, table {cell['table']}"
+                lines.append([f"{attack}, {origin}", str(cell["models"]), *told])
     return lines
 
 
