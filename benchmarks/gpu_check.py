@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.query_rate import plane, plane_rate
 from xray_gate.backends.isolation import open_model
-from xray_gate.probing.oracle import LabelArray
+from xray_gate.probing.batches import LabelArray
 from xray_gate.probing.preprocessing import Preprocessing
 from xray_gate.scan.ports import Device, ModelLimits, ModelRequest
 

@@ -17,7 +17,7 @@ from xray_gate.detectors.interface import Subject
 from xray_gate.detectors.trigger_sweep.detector import TriggerSweep
 from xray_gate.detectors.trigger_sweep.families.patterns import smooth_field
 from xray_gate.detectors.trigger_sweep.parameters import TriggerSweepParameters
-from xray_gate.probing.oracle import Batch, FloatArray, LabelArray
+from xray_gate.probing.batches import Batch, FloatArray, LabelArray
 from xray_gate.probing.probe_set import ProbeSet
 
 SIDE = 224

@@ -27,7 +27,7 @@ from xray_gate.detectors.trigger_sweep.families.interface import Scene
 from xray_gate.detectors.trigger_sweep.readings import Kind, Reading
 from xray_gate.detectors.trigger_sweep.responses import Responses
 from xray_gate.detectors.trigger_sweep.search import Lead, Search
-from xray_gate.probing.oracle import Batch, Images, LabelArray
+from xray_gate.probing.batches import Batch, Images, LabelArray
 from xray_gate.probing.probe_files import read_probes
 from xray_gate.probing.probe_set import ProbeSet
 

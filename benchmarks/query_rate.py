@@ -24,7 +24,7 @@ from xray_gate.core.evidence import RunState
 from xray_gate.detectors.interface import Subject
 from xray_gate.detectors.model_xray import ModelXray, ModelXrayParameters
 from xray_gate.probing.answer_checks import CheckedOracle
-from xray_gate.probing.oracle import PlanePoints
+from xray_gate.probing.batches import PlanePoints
 from xray_gate.probing.preprocessing import Preprocessing
 from xray_gate.probing.probe_files import read_probes
 from xray_gate.probing.probe_set import ProbeSet

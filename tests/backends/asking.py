@@ -1,12 +1,13 @@
 """What the tests ask, and the labels that the tiny models owe."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tests.fakes.soft_oracles import softmax
-from xray_gate.probing.oracle import FloatArray, LabelArray, PlanePoints, Stamps
+from xray_gate.probing.batches import FloatArray, JoinedPlanes, LabelArray, PlanePoints, Stamps
 from xray_gate.probing.preprocessing import Preprocessing
 from xray_gate.scan.ports import ModelLimits, ModelRequest
 
@@ -34,6 +35,18 @@ def some_plane(side: int, *, clip: bool) -> PlanePoints:
     axis = np.linspace(-2.0, 3.0, side, dtype=np.float32)
     coordinates = np.stack([grid.ravel() for grid in np.meshgrid(axis, axis)], axis=1)
     return PlanePoints(origin, a - 0.5, b - 0.5, coordinates, clip)
+
+
+def some_planes(side: int) -> JoinedPlanes:
+    """Points of three planes in turn, of which the last is clipped."""
+    parts = [
+        some_plane(side, clip=False),
+        some_plane(side, clip=False),
+        some_plane(side, clip=True),
+    ]
+    moved = [replace(part, origin=part.origin + 0.1 * n) for n, part in enumerate(parts)]
+    order = np.arange(3 * side**2).reshape(3, -1).T.ravel()
+    return JoinedPlanes.join(moved).take(order)
 
 
 def some_stamps(images: int, triggers: int) -> Stamps:

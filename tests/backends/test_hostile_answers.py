@@ -12,7 +12,7 @@ from tests.backends.asking import request, some_images
 from xray_gate.backends.isolation import IsolatedModel
 from xray_gate.backends.process import ModelProcess
 from xray_gate.core.errors import ModelAnswerError, ModelProcessError
-from xray_gate.probing.oracle import Images
+from xray_gate.probing.batches import Images
 from xray_gate.scan.ports import ModelLimits
 
 # Opens as a model of three classes, and reads questions about images as a model's process does.

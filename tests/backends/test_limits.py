@@ -8,7 +8,7 @@ from tests.backends import tiny_onnx
 from tests.backends.asking import request, some_images
 from xray_gate.backends.isolation import available_threads, child_environment, open_model
 from xray_gate.core.errors import ModelProcessError
-from xray_gate.probing.oracle import Images
+from xray_gate.probing.batches import Images
 from xray_gate.scan.ports import ModelLimits
 
 

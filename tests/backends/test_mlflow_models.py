@@ -10,7 +10,7 @@ from xray_gate.backends.interface import raise_unreadable
 from xray_gate.backends.isolation import open_model
 from xray_gate.backends.pyfunc import signature_input
 from xray_gate.core.errors import InputError, ModelProcessError
-from xray_gate.probing.oracle import Images
+from xray_gate.probing.batches import Images
 
 LOADER = """
 import os, signal, sys

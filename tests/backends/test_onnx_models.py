@@ -14,7 +14,7 @@ from xray_gate.backends.interface import ModelSpec
 from xray_gate.backends.isolation import open_model
 from xray_gate.backends.onnx import open_onnx
 from xray_gate.core.errors import InputError, ModelAnswerError, ShapeMismatch
-from xray_gate.probing.oracle import Images, PlanePoints
+from xray_gate.probing.batches import Images, PlanePoints
 from xray_gate.probing.preprocessing import Preprocessing
 from xray_gate.scan.ports import ModelOpener
 

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.backends.asking import some_images, some_plane, some_stamps
+from tests.backends.asking import some_images, some_plane, some_planes, some_stamps
 from xray_gate.backends import questions
 from xray_gate.backends.questions import Message, messages, read_batch
 from xray_gate.core.errors import ShapeMismatch
-from xray_gate.probing.oracle import Batch, Images, PlanePoints, Stamps
+from xray_gate.probing.batches import Batch, Images, JoinedPlanes, PlanePoints, Stamps
 
 SHAPE = (3, 4, 4)
 IMAGE = 3 * 4 * 4 * 4
@@ -45,6 +45,8 @@ def received(message: Message) -> Batch:
         Images(some_images(7)[::-1]),
         some_plane(5, clip=True),
         some_plane(5, clip=False),
+        some_planes(3),
+        some_planes(3).take(np.array([26, 0, 5, 5])),
         some_stamps(3, 4),
         some_stamps(3, 4).take(np.array([11, 0, 5, 5])),
     ],
@@ -90,8 +92,20 @@ def test_stamps_go_over_in_order_and_no_message_is_large(
     assert start == len(stamps)
 
 
+def test_a_message_names_its_own_planes_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    planes = some_planes(3)
+    monkeypatch.setattr(questions, "_DESCRIBED_BYTES", 2 * 3 * IMAGE)
+    sent = list(messages(planes, SHAPE, 2, 8))
+    asked = [received(message) for message in sent]
+    assert all(isinstance(part, JoinedPlanes) and len(part.origins) <= 2 for part in asked)
+    assert len(sent) > 1
+    together = np.concatenate([part.images(0, len(part)) for part in asked])
+    np.testing.assert_array_equal(together, planes.images(0, len(planes)))
+
+
 @pytest.mark.parametrize(
-    "batch", [Images(some_images(30)), some_plane(6, clip=True), some_stamps(6, 6)]
+    "batch",
+    [Images(some_images(30)), some_plane(6, clip=True), some_planes(4), some_stamps(6, 6)],
 )
 def test_whole_batches_are_asked_where_they_fit(
     batch: Batch, monkeypatch: pytest.MonkeyPatch
@@ -106,7 +120,8 @@ def test_whole_batches_are_asked_where_they_fit(
 
 def test_an_answer_larger_than_a_message_is_asked_for_alone() -> None:
     """A million classes."""
-    for batch in (Images(some_images(3)), some_plane(2, clip=True), some_stamps(2, 2)):
+    asked = (Images(some_images(3)), some_plane(2, clip=True), some_planes(1), some_stamps(2, 2))
+    for batch in asked:
         sent = list(messages(batch, SHAPE, 256, 4_000_000 * 4))
         assert [message.count for message in sent] == [1] * len(batch)
 
@@ -131,7 +146,8 @@ def test_no_question_is_no_message(batch: Batch) -> None:
 def test_questions_of_another_shape_are_refused() -> None:
     small = np.zeros((2, 3, 2, 2), dtype=np.float32)
     plane = PlanePoints(small[0], small[1], small[1], np.zeros((1, 2), np.float32), clip=True)
-    for batch in (Images(small), plane, Stamps(small, small[:, 0], small)):
+    planes = JoinedPlanes.join([plane, plane])
+    for batch in (Images(small), plane, planes, Stamps(small, small[:, 0], small)):
         with pytest.raises(ShapeMismatch, match=r"\(3, 4, 4\), but asked about \(3, 2, 2\)"):
             messages(batch, SHAPE, 8, 12)
 
@@ -152,6 +168,8 @@ STAMPS = {"ask": "stamps", "count": 2, "images": 2, "triggers": 1}
         ({"ask": "images", "count": "2"}, "`count` is '2'"),
         ({"ask": "plane", "count": 2}, "`clip` is None"),
         ({"ask": "plane", "count": 2, "clip": 1}, "`clip` is 1"),
+        ({"ask": "planes", "count": 2}, "`planes` is None"),
+        ({"ask": "planes", "count": 2, "planes": 0}, "`planes` is 0"),
         (STAMPS | {"images": None}, "`images` is None"),
         (STAMPS | {"images": 0}, "`images` is 0"),
         (STAMPS | {"triggers": [1]}, r"`triggers` is \[1\]"),

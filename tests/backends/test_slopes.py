@@ -13,7 +13,7 @@ from tests.backends.tiny_pyfunc import BRIGHTEST, write_pyfunc
 from xray_gate.backends.isolation import open_model
 from xray_gate.core.errors import ModelAnswerError, ModelProcessError, NoGradients
 from xray_gate.probing.answer_checks import CheckedOracle
-from xray_gate.probing.oracle import Images
+from xray_gate.probing.batches import Images
 from xray_gate.probing.preprocessing import Preprocessing
 from xray_gate.probing.slope_checks import check_slopes
 

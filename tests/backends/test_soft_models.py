@@ -29,7 +29,7 @@ from xray_gate.backends.onnx import open_onnx
 from xray_gate.backends.process import ModelProcess
 from xray_gate.core.errors import ModelAnswerError, ShapeMismatch
 from xray_gate.probing.answer_checks import CheckedOracle
-from xray_gate.probing.oracle import Batch, Images, Stamps
+from xray_gate.probing.batches import Batch, Images, Stamps
 from xray_gate.probing.preprocessing import Preprocessing
 from xray_gate.scan.ports import ModelLimits
 

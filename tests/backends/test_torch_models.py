@@ -13,7 +13,7 @@ from xray_gate.backends.interface import ModelSpec
 from xray_gate.backends.isolation import open_model
 from xray_gate.backends.torch_module import open_pt2, open_torchscript
 from xray_gate.core.errors import InputError, ShapeMismatch
-from xray_gate.probing.oracle import Images
+from xray_gate.probing.batches import Images
 from xray_gate.probing.preprocessing import Preprocessing
 
 pytestmark = [

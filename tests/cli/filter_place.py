@@ -12,7 +12,7 @@ from tests.mitigation.triggers import trigger
 from tests.report.b3d_builders import b3d_report, reversed_trigger, scanned
 from tests.support.planted import SIDE, planted_model, samples, with_patch, write_samples
 from xray_gate.core.verdict import Outcome
-from xray_gate.probing.oracle import FloatArray
+from xray_gate.probing.batches import FloatArray
 from xray_gate.probing.shown_trigger import ShownTrigger
 from xray_gate.scan.digest import model_digest
 

@@ -11,7 +11,8 @@ import pytest
 from xray_gate.core.errors import InputError
 from xray_gate.detectors.all_detectors import ALL_DETECTORS
 from xray_gate.detectors.interface import Detector, Subject
-from xray_gate.probing.oracle import HardLabelOracle, Images
+from xray_gate.probing.batches import Images
+from xray_gate.probing.oracle import HardLabelOracle
 from xray_gate.probing.training_data import open_training_data
 from xray_gate.testing.contract import DetectorContract
 from xray_gate.testing.models import small_model

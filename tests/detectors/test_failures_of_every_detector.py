@@ -28,7 +28,7 @@ from xray_gate.detectors.interface import Detector
 from xray_gate.policy.decision import decide
 from xray_gate.policy.files import Policy
 from xray_gate.probing.answer_checks import check_answers
-from xray_gate.probing.oracle import FloatArray, LabelArray
+from xray_gate.probing.batches import FloatArray, LabelArray
 from xray_gate.probing.probe_set import ProbeSet
 from xray_gate.probing.training_data import open_training_data
 from xray_gate.scan.pipeline import Scan, ScanRequest

@@ -10,7 +10,8 @@ from xray_gate.core.errors import InputError
 from xray_gate.core.evidence import RunState, SuspectedLabel
 from xray_gate.detectors.interface import DetectorRun, Subject
 from xray_gate.detectors.model_xray import ModelXray, ModelXrayParameters
-from xray_gate.probing.oracle import FloatArray, HardLabelOracle, Images, LabelArray
+from xray_gate.probing.batches import FloatArray, Images, LabelArray
+from xray_gate.probing.oracle import HardLabelOracle
 from xray_gate.probing.planes import plane_through
 from xray_gate.probing.probe_set import ProbeSet
 

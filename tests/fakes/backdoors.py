@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tests.fakes.oracles import FakeOracle
-from xray_gate.probing.oracle import FloatArray, Images, LabelArray
+from xray_gate.probing.batches import FloatArray, Images, LabelArray
 
 Fires = Callable[[FloatArray], npt.NDArray[np.bool_]]
 Relabel = Callable[[LabelArray], LabelArray]

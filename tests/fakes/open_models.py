@@ -3,14 +3,8 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from xray_gate.probing.oracle import (
-    Batch,
-    FloatArray,
-    HardLabelOracle,
-    LabelArray,
-    as_soft,
-    is_soft,
-)
+from xray_gate.probing.batches import Batch, FloatArray, LabelArray
+from xray_gate.probing.oracle import HardLabelOracle, as_soft, is_soft
 from xray_gate.scan.ports import ModelRequest, OpenModel
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xray_gate.core.errors import ModelAnswerError
-from xray_gate.probing.oracle import Batch, FloatArray, LabelArray
+from xray_gate.probing.batches import Batch, FloatArray, LabelArray
 
 
 class FakeOracle:

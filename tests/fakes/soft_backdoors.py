@@ -7,7 +7,8 @@ import numpy.typing as npt
 
 from tests.fakes.soft_oracles import Scores, SoftOracle, softmax
 from xray_gate.detectors.interface import Subject
-from xray_gate.probing.oracle import Batch, FloatArray, Slopes
+from xray_gate.probing.batches import Batch, FloatArray
+from xray_gate.probing.oracle import Slopes
 from xray_gate.probing.probe_set import ProbeSet
 
 Patch = tuple[slice, slice]

@@ -9,7 +9,7 @@ from tests.fakes.backdoors import (
     white_in_the_corner,
 )
 from tests.fakes.oracles import OneLabelOracle, RegionsOracle
-from xray_gate.probing.oracle import Images
+from xray_gate.probing.batches import Images
 
 RNG = np.random.default_rng(0)
 PLAIN = np.full((2, 3, 16, 16), 0.5, np.float32)

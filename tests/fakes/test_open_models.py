@@ -7,7 +7,7 @@ from tests.fakes.open_models import FakeOpener
 from tests.fakes.oracles import OneLabelOracle
 from tests.fakes.soft_oracles import SoftOracle
 from xray_gate.core.errors import ModelAnswerError, ModelProcessError
-from xray_gate.probing.oracle import Images
+from xray_gate.probing.batches import Images
 from xray_gate.probing.preprocessing import Preprocessing
 from xray_gate.scan.ports import ModelLimits, ModelRequest
 

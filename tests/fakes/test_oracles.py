@@ -11,7 +11,7 @@ from tests.fakes.oracles import (
     StatefulOracle,
 )
 from xray_gate.core.errors import ModelAnswerError
-from xray_gate.probing.oracle import Images
+from xray_gate.probing.batches import Images
 
 CENTRES = np.eye(3).reshape(3, 3, 1, 1)
 THREE = Images(CENTRES.astype(np.float32))

@@ -8,7 +8,8 @@ from tests.fakes.soft_oracles import (
     SoftOracle,
     TwoFacedOracle,
 )
-from xray_gate.probing.oracle import Images, is_soft
+from xray_gate.probing.batches import Images
+from xray_gate.probing.oracle import is_soft
 
 CENTRES = np.eye(3).reshape(3, 3, 1, 1)
 THREE = Images(CENTRES.astype(np.float32))

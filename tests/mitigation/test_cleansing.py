@@ -14,7 +14,8 @@ from xray_gate.core.errors import InputError, ModelAnswerError
 from xray_gate.detectors.dtinspector.detector import DTInspector
 from xray_gate.detectors.interface import Subject
 from xray_gate.mitigation.cleansing import Inspected, inspected_samples
-from xray_gate.probing.oracle import FloatArray, HardLabelOracle, Images
+from xray_gate.probing.batches import FloatArray, Images
+from xray_gate.probing.oracle import HardLabelOracle
 from xray_gate.probing.probe_set import ProbeSet
 from xray_gate.probing.training_data import TrainingData, open_training_data
 from xray_gate.probing.trigger_files import StoredTrigger

@@ -9,7 +9,7 @@ from tests.mitigation.triggers import trigger
 from tests.support.planted import CENTRES, samples, with_patch
 from xray_gate.core.errors import InputError
 from xray_gate.mitigation.trigger_filter import REJECTED, TriggerFilter, rejection_threshold
-from xray_gate.probing.oracle import Images
+from xray_gate.probing.batches import Images
 
 reproducible = settings(derandomize=True, max_examples=100, deadline=None)
 

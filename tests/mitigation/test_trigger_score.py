@@ -11,7 +11,7 @@ from tests.mitigation.triggers import area_under_curve, trigger
 from tests.support.planted import CENTRES, samples, with_patch
 from xray_gate.core.errors import ModelAnswerError
 from xray_gate.mitigation.trigger_score import divergence, trigger_scores
-from xray_gate.probing.oracle import FloatArray, Images
+from xray_gate.probing.batches import FloatArray, Images
 
 reproducible = settings(derandomize=True, max_examples=60, deadline=None)
 seeds = st.integers(0, 10_000)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from xray_gate.probing.oracle import Images, Stamps
+from xray_gate.probing.batches import Images, Stamps
 
 CENTRES = np.random.default_rng(1).random((4, 1, 4, 4))
 

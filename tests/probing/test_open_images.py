@@ -15,7 +15,7 @@ from tests.probing.making_training_data import (
     write_shards,
 )
 from xray_gate.core.errors import InputError
-from xray_gate.probing.oracle import FloatArray
+from xray_gate.probing.batches import FloatArray
 from xray_gate.probing.training_data import TrainingData, open_images, open_training_data
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from benchmarks.brute_force import axis_values, sample_coordinates
 from tests.fakes.oracles import RegionsOracle
 from xray_gate.core.errors import ScanError
-from xray_gate.probing.oracle import FloatArray, Images
+from xray_gate.probing.batches import FloatArray, Images
 from xray_gate.probing.planes import NoPlane, choose_triples, draw_planes, plane_through
 from xray_gate.probing.probe_set import ProbeSet
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from benchmarks.brute_force import entropy_in_bits, region_size, score_plane, triple_area
 from tests.fakes.oracles import RegionsOracle
-from xray_gate.probing.oracle import Images
+from xray_gate.probing.batches import Images
 from xray_gate.probing.planes import plane_through
 from xray_gate.probing.regions import Triple, areas_of_triple_samples, label_shares, renyi_entropy
 

@@ -9,14 +9,8 @@ from tests.fakes.soft_oracles import SoftOracle
 from xray_gate.core.budget import QueryBudget
 from xray_gate.core.errors import BudgetExhausted, NoGradients
 from xray_gate.probing.answer_checks import CheckedOracle
-from xray_gate.probing.oracle import (
-    Batch,
-    BudgetedOracle,
-    Images,
-    Slopes,
-    Stamps,
-    as_gradient,
-)
+from xray_gate.probing.batches import Batch, Images, Stamps
+from xray_gate.probing.oracle import BudgetedOracle, Slopes, as_gradient
 from xray_gate.probing.slope_checks import QUESTIONS_OF_A_PAIR, check_slopes
 
 CENTRES = np.random.default_rng(1).random((4, 1, 8, 8))

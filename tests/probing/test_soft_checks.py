@@ -13,14 +13,11 @@ from tests.probing.asking import CENTRES, images, rng, stamps
 from xray_gate.core.budget import QueryBudget
 from xray_gate.core.errors import BudgetExhausted, ModelAnswerError
 from xray_gate.probing.answer_checks import CheckedOracle
+from xray_gate.probing.batches import FloatArray, Images, LabelArray, Stamps
 from xray_gate.probing.oracle import (
     BudgetedOracle,
-    FloatArray,
     HardLabelOracle,
-    Images,
-    LabelArray,
     SoftLabelOracle,
-    Stamps,
     as_soft,
     is_soft,
 )

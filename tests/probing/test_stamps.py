@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xray_gate.probing.oracle import FloatArray, Stamps
+from xray_gate.probing.batches import FloatArray, Stamps
 
 reproducible = settings(derandomize=True, max_examples=50, deadline=None)
 sizes = st.integers(1, 5)

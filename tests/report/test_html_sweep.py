@@ -11,7 +11,7 @@ from xray_gate.core.verdict import Outcome
 from xray_gate.detectors.interface import DetectorRun, Subject
 from xray_gate.detectors.trigger_sweep.detector import TriggerSweep
 from xray_gate.detectors.trigger_sweep.parameters import TriggerSweepParameters
-from xray_gate.probing.oracle import FloatArray, Images, LabelArray
+from xray_gate.probing.batches import FloatArray, Images, LabelArray
 from xray_gate.probing.probe_set import ProbeSet
 from xray_gate.report.html import render_html
 from xray_gate.report.json_v1 import dump

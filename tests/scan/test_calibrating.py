@@ -25,7 +25,8 @@ from xray_gate.policy.calibration import Calibration, Reference
 from xray_gate.policy.decision import decide
 from xray_gate.policy.files import Policy
 from xray_gate.policy.xray_statistics import STATISTICS
-from xray_gate.probing.oracle import FloatArray, HardLabelOracle, LabelArray
+from xray_gate.probing.batches import FloatArray, LabelArray
+from xray_gate.probing.oracle import HardLabelOracle
 from xray_gate.scan.calibrating import Calibrating
 from xray_gate.scan.digest import model_digest
 from xray_gate.scan.opening import preprocessing_of

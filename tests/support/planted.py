@@ -7,7 +7,7 @@ import numpy as np
 
 from tests.backends.tiny_onnx import FLOAT, node, save
 from tests.fakes.soft_backdoors import Patch
-from xray_gate.probing.oracle import FloatArray, LabelArray
+from xray_gate.probing.batches import FloatArray, LabelArray
 
 SIDE, CLASSES = 8, 5
 CENTRES = np.random.default_rng(11).random((CLASSES, 1, SIDE, SIDE))

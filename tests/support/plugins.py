@@ -9,7 +9,7 @@ from xray_gate.core.access import Access
 from xray_gate.core.errors import InputError
 from xray_gate.detectors.interface import Detector, Findings, Progress, Subject
 from xray_gate.detectors.json_parameters import require_known
-from xray_gate.probing.oracle import Images
+from xray_gate.probing.batches import Images
 
 
 class Answer(Detector):

@@ -7,7 +7,7 @@ import numpy as np
 
 from tests.fakes.soft_backdoors import CORNER, Patch
 from tests.support.planted import CENTRES, CLASSES, SIDE, with_patch
-from xray_gate.probing.oracle import FloatArray, IndexArray, LabelArray
+from xray_gate.probing.batches import FloatArray, IndexArray, LabelArray
 from xray_gate.probing.training_data import TrainingData, open_training_data
 
 TARGET = 3

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from xray_gate.probing.oracle import FloatArray, LabelArray
+from xray_gate.probing.batches import FloatArray, LabelArray
 from xray_gate.probing.probe_set import ProbeSet
 
 SIDE, CLASSES = 16, 5

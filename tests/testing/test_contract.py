@@ -11,7 +11,7 @@ from tests.support.plugins import Answer
 from xray_gate.core.access import Access
 from xray_gate.core.evidence import SuspectedLabel
 from xray_gate.detectors.interface import Detector, Findings, Progress, Subject
-from xray_gate.probing.oracle import Images
+from xray_gate.probing.batches import Images
 from xray_gate.testing.contract import DetectorContract, raised
 
 

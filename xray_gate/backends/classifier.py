@@ -12,7 +12,8 @@ from xray_gate.backends.fit import check_fit, widens
 from xray_gate.backends.interface import Differentiable, Runner, clipped, speaks_of_memory
 from xray_gate.backends.outputs import Head, find_head
 from xray_gate.core.errors import ModelAnswerError, NoGradients, ShapeMismatch
-from xray_gate.probing.oracle import LABELS_ONLY, Batch, FloatArray, LabelArray, Slopes
+from xray_gate.probing.batches import Batch, FloatArray, LabelArray
+from xray_gate.probing.oracle import LABELS_ONLY, Slopes
 from xray_gate.probing.preprocessing import Layout, Preprocessing
 from xray_gate.scan.ports import OutputKind
 

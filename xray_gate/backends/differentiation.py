@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from xray_gate.backends.interface import clipped, speaks_of_memory
 from xray_gate.core.errors import NoGradients, XrayGateError
-from xray_gate.probing.oracle import FloatArray
+from xray_gate.probing.batches import FloatArray
 
 Array = npt.NDArray[Any]
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from xray_gate.backends.fit import DeclaredInput
 from xray_gate.core.errors import InputError
-from xray_gate.probing.oracle import FloatArray
+from xray_gate.probing.batches import FloatArray
 from xray_gate.scan.ports import Device
 
 _OUT_OF_MEMORY = re.compile(

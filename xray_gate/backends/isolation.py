@@ -24,7 +24,8 @@ from xray_gate.backends.protocol import (
 )
 from xray_gate.backends.questions import messages
 from xray_gate.core.errors import ModelAnswerError, ModelProcessError
-from xray_gate.probing.oracle import Batch, FloatArray, LabelArray, Slopes, raise_labels_only
+from xray_gate.probing.batches import Batch, FloatArray, LabelArray
+from xray_gate.probing.oracle import Slopes, raise_labels_only
 from xray_gate.scan.ports import Device, ModelRequest, OpenModel
 
 Part = TypeVar("Part", LabelArray, FloatArray, Slopes)

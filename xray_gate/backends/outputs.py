@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from xray_gate.backends.interface import clipped
 from xray_gate.core.errors import ModelAnswerError
-from xray_gate.probing.oracle import FloatArray, LabelArray, raise_labels_only
+from xray_gate.probing.batches import FloatArray, LabelArray
+from xray_gate.probing.oracle import raise_labels_only
 from xray_gate.scan.ports import OutputKind
 
 Array = npt.NDArray[Any]

@@ -40,7 +40,8 @@ from xray_gate.core.errors import (
     NoGradients,
     ShapeMismatch,
 )
-from xray_gate.probing.oracle import FloatArray, LabelArray, Slopes
+from xray_gate.probing.batches import FloatArray, LabelArray
+from xray_gate.probing.oracle import Slopes
 
 Answer = Literal["labels", "probabilities", "slopes"]
 

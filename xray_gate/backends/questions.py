@@ -12,11 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from xray_gate.core.errors import ShapeMismatch
-from xray_gate.probing.oracle import (
+from xray_gate.probing.batches import (
     Batch,
     FloatArray,
     Images,
     IndexArray,
+    JoinedPlanes,
     PlanePoints,
     Stamps,
 )
@@ -50,6 +51,9 @@ def messages(batch: Batch, shape: Shape, batch_size: int, answer_bytes: int) -> 
     if isinstance(batch, PlanePoints):
         _check_shape(shape, batch.origin.shape, batch.a.shape, batch.b.shape)
         return _of_plane(batch, _whole(most, batch_size))
+    if isinstance(batch, JoinedPlanes):
+        _check_shape(shape, *(v.shape[1:] for v in (batch.origins, batch.a, batch.b)))
+        return _of_planes(batch, most, batch_size)
     _check_shape(shape, batch.pixels.shape[1:])
     if isinstance(batch, Stamps):
         return _of_stamps(batch, most, batch_size)
@@ -77,6 +81,11 @@ def read_batch(header: Mapping[str, Any], shape: Shape, read: Callable[[int], by
             raise ValueError(f"`clip` is {clip!r}, neither true nor false")
         origin, a, b = array("<f4", 3, *shape)
         return PlanePoints(origin, a, b, array("<f4", count, 2), clip)
+    if ask == "planes":
+        planes = _length(header, "planes")
+        origins, a, b = (array("<f4", planes, *shape) for _ in range(3))
+        clips, which = array("|b1", planes), array("<i8", count)
+        return JoinedPlanes(origins, a, b, clips, which, array("<f4", count, 2))
     if ask == "stamps":
         images, triggers = _length(header, "images"), _length(header, "triggers")
         return Stamps(
@@ -101,6 +110,26 @@ def _of_plane(batch: PlanePoints, step: int) -> Iterator[Message]:
         part = batch.coordinates[start : start + step]
         header: dict[str, object] = {"ask": "plane", "count": len(part), "clip": batch.clip}
         yield Message(header, len(part), (*vectors, _floats(part)))
+
+
+def _of_planes(batch: JoinedPlanes, most: int, batch_size: int) -> Iterator[Message]:
+    """Each message names its own planes only."""
+    most_planes = max(1, _DESCRIBED_BYTES // (3 * _image_bytes(batch.origins.shape[1:])))
+    start = 0
+    while start < len(batch):
+        asked = batch.planes[start : start + most]
+        fitting = _fitting(asked, most_planes)
+        count = fitting if start + fitting == len(batch) else _whole(fitting, batch_size)
+        named, planes = np.unique(asked[:count], return_inverse=True)
+        header: dict[str, object] = {"ask": "planes", "count": count, "planes": len(named)}
+        arrays = (
+            *(_floats(vectors[named]) for vectors in (batch.origins, batch.a, batch.b)),
+            np.ascontiguousarray(batch.clips[named], dtype="|b1").data,
+            np.ascontiguousarray(planes, dtype="<i8").data,
+            _floats(batch.coordinates[start : start + count]),
+        )
+        yield Message(header, count, arrays)
+        start += count
 
 
 def _of_stamps(batch: Stamps, most: int, batch_size: int) -> Iterator[Message]:

@@ -10,7 +10,7 @@ from xray_gate.backends.interface import ModelSpec, Runner, speaks_of_memory
 from xray_gate.backends.protocol import LENGTH_BYTES, decode_header, encode_header, header_length
 from xray_gate.backends.questions import read_batch
 from xray_gate.core.errors import InputError, ModelAnswerError, NoGradients, ShapeMismatch
-from xray_gate.probing.oracle import Batch
+from xray_gate.probing.batches import Batch
 from xray_gate.probing.preprocessing import Preprocessing
 
 _MESSAGE_LIMIT = 2000

@@ -20,7 +20,7 @@ from xray_gate.mitigation.trigger_filter import TriggerFilter, rejection_thresho
 from xray_gate.mitigation.trigger_score import trigger_scores
 from xray_gate.policy.files import Policy
 from xray_gate.probing.answer_checks import CheckedOracle
-from xray_gate.probing.oracle import LabelArray
+from xray_gate.probing.batches import LabelArray
 from xray_gate.probing.probe_set import ProbeSet
 from xray_gate.probing.training_data import TrainingData, open_images
 from xray_gate.probing.trigger_files import StoredTrigger

@@ -14,13 +14,8 @@ from xray_gate.core.access import Access
 from xray_gate.core.budget import QueryBudget
 from xray_gate.core.errors import BudgetExhausted, InputError, ScanError, XrayGateError
 from xray_gate.core.evidence import DetectorEvidence, RunState, SuspectedLabel
-from xray_gate.probing.oracle import (
-    LABELS_ONLY,
-    BudgetedOracle,
-    HardLabelOracle,
-    LabelArray,
-    is_soft,
-)
+from xray_gate.probing.batches import LabelArray
+from xray_gate.probing.oracle import LABELS_ONLY, BudgetedOracle, HardLabelOracle, is_soft
 from xray_gate.probing.planes import ScannedPlane
 from xray_gate.probing.probe_set import ProbeSet
 from xray_gate.probing.shown_trigger import ShownTrigger

@@ -18,8 +18,9 @@ from xray_gate.core.errors import InputError
 from xray_gate.core.evidence import SuspectedLabel
 from xray_gate.detectors.interface import Detector, Findings, Inconclusive, Progress, Subject
 from xray_gate.detectors.json_parameters import with_names
+from xray_gate.probing.batches import FloatArray
 from xray_gate.probing.horizon import HorizonLabels, agreeing_shares, horizon_points
-from xray_gate.probing.oracle import FloatArray, HardLabelOracle
+from xray_gate.probing.oracle import HardLabelOracle
 from xray_gate.probing.planes import NoPlane, PixelRange, Plane, ScannedPlane, draw_planes
 from xray_gate.probing.regions import (
     Triple,

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from xray_gate.mitigation.trigger_score import Scored
 from xray_gate.mitigation.whole_table import WholeTable, whole_table
-from xray_gate.probing.oracle import IndexArray
+from xray_gate.probing.batches import IndexArray
 
 _SCHEMA = pa.schema(
     [

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from xray_gate.core.errors import InputError
 from xray_gate.mitigation.trigger_score import Scored, Scores, trigger_scores
-from xray_gate.probing.oracle import FloatArray, HardLabelOracle, LabelArray
+from xray_gate.probing.batches import FloatArray, LabelArray
+from xray_gate.probing.oracle import HardLabelOracle
 from xray_gate.probing.trigger_files import StoredTrigger
 
 REJECTED = -1

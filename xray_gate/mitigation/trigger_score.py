@@ -14,15 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from xray_gate.probing.oracle import (
-    FloatArray,
-    HardLabelOracle,
-    Images,
-    LabelArray,
-    SoftLabelOracle,
-    Stamps,
-    as_soft,
-)
+from xray_gate.probing.batches import FloatArray, Images, LabelArray, Stamps
+from xray_gate.probing.oracle import HardLabelOracle, SoftLabelOracle, as_soft
 from xray_gate.probing.trigger_files import StoredTrigger
 
 Scores = npt.NDArray[np.float64]

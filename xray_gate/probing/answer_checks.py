@@ -9,13 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from xray_gate.core.errors import ModelAnswerError, NoGradients
+from xray_gate.probing.batches import Batch, FloatArray, Images, IndexArray, LabelArray
 from xray_gate.probing.oracle import (
-    Batch,
-    FloatArray,
     HardLabelOracle,
-    Images,
-    IndexArray,
-    LabelArray,
     Slopes,
     SoftLabelOracle,
     as_gradient,

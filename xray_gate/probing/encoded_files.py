@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 
 from xray_gate.core.errors import InputError
 from xray_gate.core.file_digest import file_digest, folder_digest
+from xray_gate.probing.batches import IndexArray, LabelArray
 from xray_gate.probing.image_files import Bytes
-from xray_gate.probing.oracle import IndexArray, LabelArray
 from xray_gate.probing.probe_arrays import integer_labels
 
 _ROWS_AT_A_TIME = 64

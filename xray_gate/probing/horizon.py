@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from xray_gate.probing.oracle import PlanePoints
+from xray_gate.probing.batches import PlanePoints
 from xray_gate.probing.planes import Plane
 
 HorizonLabels = npt.NDArray[np.int32]

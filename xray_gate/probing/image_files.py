@@ -10,7 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from xray_gate.core.errors import InputError
-from xray_gate.probing.oracle import FloatArray
+from xray_gate.probing.batches import FloatArray
 
 Bytes = npt.NDArray[np.uint8]
 Size = tuple[int, int]

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xray_gate.core.errors import ScanError
-from xray_gate.probing.oracle import FloatArray, IndexArray, LabelArray, PlanePoints
+from xray_gate.probing.batches import FloatArray, IndexArray, LabelArray, PlanePoints
 from xray_gate.probing.probe_set import ProbeSet
 
 PixelRange = Literal["unclipped", "valid"]

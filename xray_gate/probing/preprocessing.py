@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from xray_gate.probing.oracle import FloatArray
+from xray_gate.probing.batches import FloatArray
 
 Layout = Literal["auto", "nchw", "nhwc"]
 Dtype = Literal["auto", "float32", "float16", "uint8"]

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from xray_gate.core.errors import InputError
+from xray_gate.probing.batches import FloatArray, IndexArray, LabelArray
 from xray_gate.probing.image_files import Bytes, Size, resize_bytes, resize_floats
-from xray_gate.probing.oracle import FloatArray, IndexArray, LabelArray
 from xray_gate.probing.probe_set import ProbeSet
 
 # As float32 this is 2 GiB: a probe set is a few hundred images, not a training set.

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from xray_gate.core.errors import InputError
+from xray_gate.probing.batches import FloatArray
 from xray_gate.probing.encoded_files import (
     ClassFolder,
     EncodedFiles,
@@ -12,7 +13,6 @@ from xray_gate.probing.encoded_files import (
     require_same_size,
 )
 from xray_gate.probing.image_files import Bytes, Size, decode_image
-from xray_gate.probing.oracle import FloatArray
 from xray_gate.probing.probe_arrays import balanced, read_npz, require_room, scaled
 from xray_gate.probing.probe_set import ProbeSet
 

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from xray_gate.core.errors import InputError
-from xray_gate.probing.oracle import FloatArray, Images, LabelArray
+from xray_gate.probing.batches import FloatArray, Images, LabelArray
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from xray_gate.probing.oracle import IndexArray
+from xray_gate.probing.batches import IndexArray
 
 LabelGrid = npt.NDArray[np.integer[Any]]
 Triple = tuple[int, int, int]

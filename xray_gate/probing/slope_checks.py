@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from xray_gate.core.errors import NoGradients
-from xray_gate.probing.oracle import FloatArray, GradientOracle, Images
+from xray_gate.probing.batches import FloatArray, Images
+from xray_gate.probing.oracle import GradientOracle
 
 _WEIGHTS = np.linspace(0.1, 0.9, 9)
 QUESTIONS_OF_A_PAIR = len(_WEIGHTS) + 5

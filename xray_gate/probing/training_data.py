@@ -10,9 +10,9 @@ import numpy as np
 
 from xray_gate.core.errors import InputError
 from xray_gate.core.file_digest import file_digest
+from xray_gate.probing.batches import FloatArray, IndexArray, LabelArray
 from xray_gate.probing.encoded_files import ClassFolder, EncodedFiles, ParquetFiles
 from xray_gate.probing.image_files import Size
-from xray_gate.probing.oracle import FloatArray, IndexArray, LabelArray
 from xray_gate.probing.training_rows import EncodedRows, NpzRows, Shape, TrainingRows
 
 _ROWS_AT_A_TIME = 64

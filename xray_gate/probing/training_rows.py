@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from xray_gate.core.errors import InputError
+from xray_gate.probing.batches import FloatArray, IndexArray, LabelArray
 from xray_gate.probing.encoded_files import EncodedFiles, require_same_size
 from xray_gate.probing.image_files import Bytes, Size, decode_image, resize_bytes, resize_floats
-from xray_gate.probing.oracle import FloatArray, IndexArray, LabelArray
 from xray_gate.probing.probe_arrays import (
     integer_labels,
     npz_errors,

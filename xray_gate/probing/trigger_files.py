@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xray_gate.core.errors import InputError
-from xray_gate.probing.oracle import FloatArray
+from xray_gate.probing.batches import FloatArray
 from xray_gate.probing.probe_arrays import npz_errors
 from xray_gate.probing.shown_trigger import ShownTrigger
 

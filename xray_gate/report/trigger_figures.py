@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from xray_gate.probing.oracle import FloatArray
+from xray_gate.probing.batches import FloatArray
 from xray_gate.probing.shown_trigger import ShownTrigger
 from xray_gate.report.drawing import FAINT, INK, PAGE, fitted_text, png, thumbnail
 from xray_gate.report.dtinspector_section import DTINSPECTOR

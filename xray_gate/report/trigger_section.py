@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from xray_gate.probing.oracle import FloatArray
+from xray_gate.probing.batches import FloatArray
 from xray_gate.probing.shown_trigger import ShownTrigger
 from xray_gate.report.b3d_section import B3D
 from xray_gate.report.drawing import png

@@ -30,7 +30,7 @@ from xray_gate.detectors.interface import Detector, DetectorRun, Subject
 from xray_gate.policy.escalation import NOT_NEEDED, need_of
 from xray_gate.policy.files import Policy
 from xray_gate.probing.answer_checks import CheckedOracle, check_answers, recheck
-from xray_gate.probing.oracle import LabelArray
+from xray_gate.probing.batches import LabelArray
 from xray_gate.probing.probe_set import ProbeSet
 from xray_gate.probing.training_data import TrainingData
 from xray_gate.scan.digest import model_digest

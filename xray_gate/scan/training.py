@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from xray_gate.core.errors import InputError, ScanError
+from xray_gate.probing.batches import FloatArray, IndexArray
 from xray_gate.probing.image_files import Size
-from xray_gate.probing.oracle import FloatArray, IndexArray
 from xray_gate.probing.probe_set import ProbeSet
 from xray_gate.probing.training_data import TrainingBatch, TrainingData, open_training_data
 from xray_gate.probing.training_rows import Shape

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from xray_gate.probing.oracle import Batch, FloatArray, Images, LabelArray
+from xray_gate.probing.batches import Batch, FloatArray, Images, LabelArray
 from xray_gate.probing.probe_set import ProbeSet
 
 _COUNT = 60

@@ -13,8 +13,8 @@ from torch.nn import functional
 
 from benchmarks.lab.peers.network import open_network
 from benchmarks.natural_levels import SessionOracle
+from xray_gate.probing.batches import FloatArray, Images, IndexArray
 from xray_gate.probing.horizon import agreeing_shares, horizon_points
-from xray_gate.probing.oracle import FloatArray, Images, IndexArray
 from xray_gate.probing.planes import Plane, draw_planes
 from xray_gate.probing.probe_set import ProbeSet
 from xray_gate.probing.regions import Triple, areas_of_triple_samples, as_triple, renyi_entropy

@@ -25,8 +25,8 @@ from scipy import ndimage
 
 from benchmarks.natural_levels import SessionOracle
 from benchmarks.whole_files import write_npz
+from xray_gate.probing.batches import FloatArray, Images, IndexArray
 from xray_gate.probing.horizon import horizon_points
-from xray_gate.probing.oracle import FloatArray, Images, IndexArray
 from xray_gate.probing.planes import NoPlane, Plane, draw_planes, plane_through
 from xray_gate.probing.probe_files import read_probes
 from xray_gate.probing.probe_set import ProbeSet

@@ -13,7 +13,7 @@ from benchmarks.natural_levels import SessionOracle
 from tests.support.models import CLASSES, write_backdoored, write_clean, write_probes
 from xray_gate.detectors.interface import Subject
 from xray_gate.detectors.model_xray import ModelXray, ModelXrayParameters
-from xray_gate.probing.oracle import Images
+from xray_gate.probing.batches import Images
 from xray_gate.probing.probe_files import read_probes
 
 VIEWS = ["unclipped", "valid", "class-valid", "noise", "horizon"]

@@ -10,7 +10,7 @@ from tests.fakes.soft_oracles import SoftOracle
 from xray_gate.core.evidence import RunState
 from xray_gate.detectors.b3d.detector import B3D
 from xray_gate.detectors.interface import DetectorRun, Subject
-from xray_gate.probing.oracle import Images
+from xray_gate.probing.batches import Images
 from xray_gate.probing.probe_set import ProbeSet
 
 QUICK = {"iterations": 150, "batch": 12, "samples": 20, "learning_rate": 0.1}

@@ -9,7 +9,7 @@ from xray_gate.core.access import Access
 from xray_gate.core.evidence import RunState
 from xray_gate.detectors.dtinspector.detector import DTInspector
 from xray_gate.detectors.interface import DetectorRun, Subject
-from xray_gate.probing.oracle import FloatArray, Images, LabelArray
+from xray_gate.probing.batches import FloatArray, Images, LabelArray
 from xray_gate.probing.probe_set import ProbeSet
 from xray_gate.probing.training_data import TrainingData, open_training_data
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.fakes.soft_oracles import SoftOracle
 from xray_gate.detectors.dtinspector.selection import Predictions, predict_all
-from xray_gate.probing.oracle import Images
+from xray_gate.probing.batches import Images
 from xray_gate.probing.training_data import open_training_data
 
 reproducible = settings(derandomize=True, deadline=None, max_examples=100)

@@ -4,7 +4,7 @@ from tests.fakes.soft_backdoors import CORNER, SlopedOracle
 from xray_gate.detectors.trigger_reversal.descent import descend_from
 from xray_gate.detectors.trigger_reversal.settings import ReversalSettings
 from xray_gate.detectors.trigger_reversal.shrinking import ReversedTrigger
-from xray_gate.probing.oracle import FloatArray, Images
+from xray_gate.probing.batches import FloatArray, Images
 
 SETTINGS = ReversalSettings(iterations=200, success=0.95, size_weight=1e-4, learning_rate=0.1)
 CENTRES = np.random.default_rng(0).random((4, 1, 8, 8))

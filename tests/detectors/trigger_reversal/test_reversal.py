@@ -12,7 +12,8 @@ from xray_gate.detectors.trigger_reversal.reversal import (
 )
 from xray_gate.detectors.trigger_reversal.settings import ReversalSettings
 from xray_gate.detectors.trigger_reversal.shrinking import ReversedTrigger
-from xray_gate.probing.oracle import FloatArray, as_soft
+from xray_gate.probing.batches import FloatArray
+from xray_gate.probing.oracle import as_soft
 
 QUICK = ReversalSettings(iterations=150, batch=12, samples=20, learning_rate=0.1)
 

@@ -9,7 +9,7 @@ from xray_gate.detectors.trigger_sweep.families.all_families import ALL_FAMILIES
 from xray_gate.detectors.trigger_sweep.families.interface import Rung, Scene
 from xray_gate.detectors.trigger_sweep.families.local import PatchTrigger
 from xray_gate.detectors.trigger_sweep.families.patterns import smooth_field
-from xray_gate.probing.oracle import FloatArray, LabelArray
+from xray_gate.probing.batches import FloatArray, LabelArray
 from xray_gate.probing.probe_set import ProbeSet
 
 Shape = tuple[int, int, int]

@@ -13,7 +13,7 @@ from xray_gate.detectors.interface import DetectorRun, Progress, Subject
 from xray_gate.detectors.trigger_sweep.detector import TriggerSweep
 from xray_gate.detectors.trigger_sweep.families.all_families import ALL_FAMILIES
 from xray_gate.detectors.trigger_sweep.parameters import TriggerSweepParameters
-from xray_gate.probing.oracle import FloatArray, LabelArray
+from xray_gate.probing.batches import FloatArray, LabelArray
 from xray_gate.probing.probe_set import ProbeSet
 
 # A trigger with a larger p is no finding.

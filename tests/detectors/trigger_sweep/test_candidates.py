@@ -8,7 +8,7 @@ from tests.detectors.trigger_sweep.making import RUNGS, scene, smooth_images
 from xray_gate.detectors.trigger_sweep.candidates import Candidate, draw_candidates
 from xray_gate.detectors.trigger_sweep.families.all_families import ALL_FAMILIES
 from xray_gate.detectors.trigger_sweep.families.interface import Rung
-from xray_gate.probing.oracle import FloatArray
+from xray_gate.probing.batches import FloatArray
 
 ALL = tuple(ALL_FAMILIES)
 SCENE = scene((3, 32, 32))

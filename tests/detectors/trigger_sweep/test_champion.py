@@ -21,7 +21,7 @@ from xray_gate.detectors.trigger_sweep.families.interface import Rung
 from xray_gate.detectors.trigger_sweep.readings import Kind, Reading
 from xray_gate.detectors.trigger_sweep.responses import Responses
 from xray_gate.detectors.trigger_sweep.search import Lead
-from xray_gate.probing.oracle import FloatArray, LabelArray
+from xray_gate.probing.batches import FloatArray, LabelArray
 
 pytestmark = pytest.mark.usefixtures("few_trials")
 

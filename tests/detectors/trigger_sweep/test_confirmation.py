@@ -17,7 +17,7 @@ from xray_gate.detectors.trigger_sweep.confirmation import (
 from xray_gate.detectors.trigger_sweep.readings import Kind, Reading
 from xray_gate.detectors.trigger_sweep.responses import Responses
 from xray_gate.detectors.trigger_sweep.search import Lead, Search, ranked, refinable
-from xray_gate.probing.oracle import LabelArray
+from xray_gate.probing.batches import LabelArray
 
 SMALL = (1, 8, 8)
 CLASSES = 4

@@ -19,7 +19,7 @@ from xray_gate.detectors.trigger_sweep.detection_limit import (
     energies,
 )
 from xray_gate.detectors.trigger_sweep.responses import UNASKED, Responses
-from xray_gate.probing.oracle import FloatArray
+from xray_gate.probing.batches import FloatArray
 
 GREY: Shape = (1, 16, 16)
 CLASSES = 10

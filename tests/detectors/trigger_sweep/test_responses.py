@@ -6,7 +6,7 @@ from tests.fakes.oracles import FakeOracle
 from xray_gate.detectors.trigger_sweep import responses as module
 from xray_gate.detectors.trigger_sweep.families.local import PatchTrigger
 from xray_gate.detectors.trigger_sweep.responses import UNASKED, Responses
-from xray_gate.probing.oracle import FloatArray, LabelArray
+from xray_gate.probing.batches import FloatArray, LabelArray
 
 SHAPE: Shape = (1, 2, 2)
 IMAGES = 5

@@ -22,7 +22,7 @@ from xray_gate.detectors.trigger_sweep.families.interface import Rung, Scene
 from xray_gate.detectors.trigger_sweep.readings import Kind, Reading
 from xray_gate.detectors.trigger_sweep.responses import UNASKED, Responses
 from xray_gate.detectors.trigger_sweep.search import Lead, Search, ranked, refinable
-from xray_gate.probing.oracle import FloatArray, Images, LabelArray
+from xray_gate.probing.batches import FloatArray, Images, LabelArray
 
 CLASSES = 5
 CENTRES, PROBES = world(CLASSES, 8)

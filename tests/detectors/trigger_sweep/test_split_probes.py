@@ -6,7 +6,7 @@ import pytest
 from tests.detectors.trigger_sweep.making import RGB
 from xray_gate.detectors.interface import Inconclusive
 from xray_gate.detectors.trigger_sweep.detector import split_probes
-from xray_gate.probing.oracle import LabelArray
+from xray_gate.probing.batches import LabelArray
 from xray_gate.probing.probe_set import ProbeSet
 
 

@@ -23,7 +23,8 @@ from xray_gate.detectors.trigger_reversal.reversal import (
     reverse_together,
 )
 from xray_gate.detectors.trigger_reversal.shrinking import ReversedTrigger
-from xray_gate.probing.oracle import FloatArray, LabelArray, SoftLabelOracle, as_soft
+from xray_gate.probing.batches import FloatArray, LabelArray
+from xray_gate.probing.oracle import SoftLabelOracle, as_soft
 from xray_gate.probing.shown_trigger import ShownTrigger
 
 # Fewer masks have no outliers.

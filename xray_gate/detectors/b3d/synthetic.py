@@ -7,7 +7,8 @@ trigger would seem to do for that class.
 import numpy as np
 
 from xray_gate.detectors.interface import Inconclusive
-from xray_gate.probing.oracle import FloatArray, Images, LabelArray, SoftLabelOracle
+from xray_gate.probing.batches import FloatArray, Images, LabelArray
+from xray_gate.probing.oracle import SoftLabelOracle
 
 # The paper has random images for 32x32 pixels and none for 224x224, where they do not help.
 _LARGEST_SIDE = 64

@@ -30,7 +30,8 @@ from xray_gate.detectors.interface import (
 )
 from xray_gate.detectors.trigger_reversal.outliers import anomaly_indices
 from xray_gate.detectors.trigger_reversal.shrinking import ReversedTrigger
-from xray_gate.probing.oracle import FloatArray, LabelArray, as_soft
+from xray_gate.probing.batches import FloatArray, LabelArray
+from xray_gate.probing.oracle import as_soft
 from xray_gate.probing.shown_trigger import ShownTrigger
 
 # Fewer ratios have no outliers, and ratios of fewer samples are too coarse.

@@ -14,7 +14,8 @@ from xray_gate.detectors.trigger_reversal.descent import descend_from
 from xray_gate.detectors.trigger_reversal.reversal import AwayFromLabel, Reversal, reverse_together
 from xray_gate.detectors.trigger_reversal.settings import ReversalSettings
 from xray_gate.detectors.trigger_reversal.shrinking import ReversedTrigger
-from xray_gate.probing.oracle import FloatArray, GradientOracle, SoftLabelOracle, as_gradient
+from xray_gate.probing.batches import FloatArray
+from xray_gate.probing.oracle import GradientOracle, SoftLabelOracle, as_gradient
 from xray_gate.probing.slope_checks import QUESTIONS_OF_A_PAIR, check_slopes
 from xray_gate.probing.training_data import TrainingData
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xray_gate.probing.oracle import FloatArray, Images, IndexArray, LabelArray, SoftLabelOracle
+from xray_gate.probing.batches import FloatArray, Images, IndexArray, LabelArray
+from xray_gate.probing.oracle import SoftLabelOracle
 from xray_gate.probing.training_data import TrainingData
 
 _ROWS_AT_A_TIME = 1024

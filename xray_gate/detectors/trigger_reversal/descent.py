@@ -13,7 +13,8 @@ from xray_gate.detectors.trigger_reversal.adam import Adam
 from xray_gate.detectors.trigger_reversal.search_distribution import SearchDistribution, unsquashed
 from xray_gate.detectors.trigger_reversal.settings import ReversalSettings
 from xray_gate.detectors.trigger_reversal.shrinking import ReversedTrigger, Shrinking
-from xray_gate.probing.oracle import FloatArray, GradientOracle, Slopes, Stamps
+from xray_gate.probing.batches import FloatArray, Stamps
+from xray_gate.probing.oracle import GradientOracle, Slopes
 
 
 def descend_from(

@@ -20,7 +20,8 @@ from xray_gate.detectors.trigger_reversal.search_distribution import (
 )
 from xray_gate.detectors.trigger_reversal.settings import ReversalSettings
 from xray_gate.detectors.trigger_reversal.shrinking import ReversedTrigger, Shrinking
-from xray_gate.probing.oracle import FloatArray, LabelArray, SoftLabelOracle, Stamps
+from xray_gate.probing.batches import FloatArray, LabelArray, Stamps
+from xray_gate.probing.oracle import SoftLabelOracle
 
 # Of as many mini-batches in a row the success has to hold: one alone may have been an easy one.
 _LOOKED_AT = 3

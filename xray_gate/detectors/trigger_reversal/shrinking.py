@@ -7,7 +7,7 @@ import numpy as np
 
 from xray_gate.detectors.trigger_reversal.search_distribution import SearchDistribution
 from xray_gate.detectors.trigger_reversal.settings import ReversalSettings, SizeWeight
-from xray_gate.probing.oracle import FloatArray, Stamps
+from xray_gate.probing.batches import FloatArray, Stamps
 
 
 @dataclass(frozen=True, eq=False)

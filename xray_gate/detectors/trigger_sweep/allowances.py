@@ -16,7 +16,7 @@ from xray_gate.detectors.trigger_sweep.candidates import Candidate
 from xray_gate.detectors.trigger_sweep.families.interface import Rung, shown_labels
 from xray_gate.detectors.trigger_sweep.readings import Kind, Reading, Shares, shares_by_label
 from xray_gate.detectors.trigger_sweep.responses import Columns, Responses
-from xray_gate.probing.oracle import LabelArray
+from xray_gate.probing.batches import LabelArray
 
 # A backdoor that answers to most candidates of a rung must not raise its own allowance for ever.
 _MOST_PULL = 0.3

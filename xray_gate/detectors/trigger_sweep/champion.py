@@ -13,7 +13,8 @@ from xray_gate.detectors.trigger_sweep.allowances import Allowances
 from xray_gate.detectors.trigger_sweep.candidates import Candidate
 from xray_gate.detectors.trigger_sweep.confirmation import Confirmed
 from xray_gate.detectors.trigger_sweep.responses import Columns, Responses
-from xray_gate.probing.oracle import FloatArray, HardLabelOracle, Images
+from xray_gate.probing.batches import FloatArray, Images
+from xray_gate.probing.oracle import HardLabelOracle
 
 
 class Champion:

@@ -17,7 +17,7 @@ from xray_gate.detectors.trigger_sweep.allowances import chance, excess
 from xray_gate.detectors.trigger_sweep.readings import Kind
 from xray_gate.detectors.trigger_sweep.responses import Responses
 from xray_gate.detectors.trigger_sweep.search import Lead
-from xray_gate.probing.oracle import LabelArray
+from xray_gate.probing.batches import LabelArray
 
 QUOTAS = {Kind.TO_ONE: 4, Kind.ANYWHERE: 2, Kind.FROM_ONE: 2}
 TESTED = sum(QUOTAS.values())

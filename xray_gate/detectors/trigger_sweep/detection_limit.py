@@ -20,7 +20,7 @@ from xray_gate.detectors.trigger_sweep.confirmation import TESTED
 from xray_gate.detectors.trigger_sweep.families.all_families import ALL_FAMILIES
 from xray_gate.detectors.trigger_sweep.families.interface import Scene, Trigger, TriggerFamily
 from xray_gate.detectors.trigger_sweep.responses import Columns, Responses
-from xray_gate.probing.oracle import FloatArray
+from xray_gate.probing.batches import FloatArray
 
 TRIALS = 40
 SHARE_OF_TRIALS = 0.95

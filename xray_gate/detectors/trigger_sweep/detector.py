@@ -38,7 +38,7 @@ from xray_gate.detectors.trigger_sweep.search import (
     refinable,
     search_costs,
 )
-from xray_gate.probing.oracle import LabelArray
+from xray_gate.probing.batches import LabelArray
 from xray_gate.probing.probe_set import ProbeSet
 from xray_gate.probing.shown_trigger import ShownTrigger
 

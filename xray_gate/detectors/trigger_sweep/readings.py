@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from xray_gate.detectors.trigger_sweep.families.interface import shown_labels
 from xray_gate.detectors.trigger_sweep.responses import UNASKED, Responses
-from xray_gate.probing.oracle import LabelArray
+from xray_gate.probing.batches import LabelArray
 
 Shares = npt.NDArray[np.float64]
 

@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from xray_gate.detectors.trigger_sweep.families.interface import Trigger
-from xray_gate.probing.oracle import FloatArray, HardLabelOracle, Images, LabelArray
+from xray_gate.probing.batches import FloatArray, Images, LabelArray
+from xray_gate.probing.oracle import HardLabelOracle
 
 UNASKED = -1
 # About 32 MiB of pixels a question to the model's process.

@@ -20,7 +20,7 @@ from xray_gate.detectors.trigger_sweep.readings import (
     unexplained_shares,
 )
 from xray_gate.detectors.trigger_sweep.responses import Columns, Responses
-from xray_gate.probing.oracle import LabelArray
+from xray_gate.probing.batches import LabelArray
 
 # Of a sweep's candidates, this share is looked at on all of the sweep's images.
 _KEPT = 1 / 8

@@ -15,7 +15,7 @@ from tests.detectors.trigger_sweep.making import (
 )
 from xray_gate.detectors.trigger_sweep.families.all_families import ALL_FAMILIES
 from xray_gate.detectors.trigger_sweep.families.interface import Rung, Trigger, TriggerFamily
-from xray_gate.probing.oracle import FloatArray
+from xray_gate.probing.batches import FloatArray
 
 SHAPES: list[Shape] = [(3, 16, 16), (1, 16, 16), (3, 24, 32), (1, 32, 24), (1, 28, 28)]
 # These hide a few pixels; the others change the whole image by a rule.

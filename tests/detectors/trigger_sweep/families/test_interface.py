@@ -7,7 +7,7 @@ import pytest
 from tests.detectors.trigger_sweep.making import noise_images, scene
 from xray_gate.detectors.trigger_sweep.families.all_families import ALL_FAMILIES
 from xray_gate.detectors.trigger_sweep.families.interface import Trigger, pick, rungs
-from xray_gate.probing.oracle import FloatArray
+from xray_gate.probing.batches import FloatArray
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from xray_gate.detectors.trigger_sweep.families.interface import (
     TriggerFamily,
     rungs,
 )
-from xray_gate.probing.oracle import FloatArray
+from xray_gate.probing.batches import FloatArray
 
 _MIXED_IN = np.float32(0.3)
 

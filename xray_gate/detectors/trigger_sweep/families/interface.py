@@ -11,7 +11,7 @@ from typing import ClassVar, TypeVar, final
 import numpy as np
 import numpy.typing as npt
 
-from xray_gate.probing.oracle import FloatArray, LabelArray
+from xray_gate.probing.batches import FloatArray, LabelArray
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ from xray_gate.detectors.trigger_sweep.families.interface import (
     rungs,
 )
 from xray_gate.detectors.trigger_sweep.families.patterns import PATTERNS, pattern
-from xray_gate.probing.oracle import FloatArray
+from xray_gate.probing.batches import FloatArray
 
 _THIRDS = (("top", "middle", "bottom"), ("left", "centre", "right"))
 # How much of a pattern one step of the refinement redraws.

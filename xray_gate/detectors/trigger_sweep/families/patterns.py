@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-from xray_gate.probing.oracle import FloatArray
+from xray_gate.probing.batches import FloatArray
 
 PATTERNS = ("white", "black", "plain", "checkerboard", "random")
 

@@ -11,7 +11,7 @@ from xray_gate.detectors.trigger_sweep.families.interface import (
     rungs,
 )
 from xray_gate.detectors.trigger_sweep.families.patterns import near, smooth_field
-from xray_gate.probing.oracle import FloatArray
+from xray_gate.probing.batches import FloatArray
 
 
 @dataclass(frozen=True, eq=False)
