@@ -22,4 +22,6 @@ def test_points_of_no_plane_are_refused(planes: list[int]) -> None:
     vectors = np.stack([part.origin, part.origin])
     where = np.array(planes, dtype=np.int64)
     with pytest.raises(ValueError, match=r"plane"):
-        JoinedPlanes(vectors, vectors, vectors, np.zeros(2, dtype=bool), where, np.zeros((2, 2)))
+        JoinedPlanes(
+            vectors, vectors, vectors, np.zeros(2, bool), where, np.zeros((2, 2), np.float32)
+        )

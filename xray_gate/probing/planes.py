@@ -63,6 +63,10 @@ class Plane:
         u, v = self.axes(size, eta)
         rows, columns = np.meshgrid(v, u, indexing="ij")
         coordinates = np.column_stack([columns.ravel(), rows.ravel()]).astype(np.float32)
+        return self.at(coordinates, clip)
+
+    def at(self, coordinates: FloatArray, clip: bool) -> PlanePoints:
+        """The points with these coordinates, as in `PlanePoints`."""
         return PlanePoints(self.origin, self.a, self.b, coordinates, clip)
 
     def nearest_cells(self, size: int, eta: float) -> IndexArray:
