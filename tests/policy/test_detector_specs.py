@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from tests.policy.builders import policy
 from xray_gate.detectors.all_detectors import ALL_DETECTORS
 from xray_gate.detectors.b3d.parameters import B3DParameters
-from xray_gate.detectors.model_xray import ModelXrayParameters
+from xray_gate.detectors.model_xray.parameters import ModelXrayParameters
 from xray_gate.detectors.trigger_sweep.families.all_families import ALL_FAMILIES
 from xray_gate.detectors.trigger_sweep.parameters import TriggerSweepParameters
 from xray_gate.policy.detector_spec import DetectorSpec, OnlyNear

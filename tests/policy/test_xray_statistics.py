@@ -7,7 +7,7 @@ from tests.fakes.oracles import RegionsOracle
 from tests.policy.builders import SCORES, xray
 from tests.scan.making import CENTRES, TINY, probe_set
 from xray_gate.detectors.interface import Subject
-from xray_gate.detectors.model_xray import ModelXray
+from xray_gate.detectors.model_xray.detector import ModelXray
 from xray_gate.policy.xray_statistics import STATISTICS, names_of_statistics, xray_scores
 
 

@@ -17,7 +17,7 @@ from tests.fakes.soft_oracles import SoftOracle
 from tests.probing.asking import CENTRES, images, rng, stamps
 from xray_gate.core.errors import ModelAnswerError
 from xray_gate.probing.answer_checks import CheckedOracle, check_answers, recheck
-from xray_gate.probing.batches import Batch, FloatArray, LabelArray
+from xray_gate.probing.batches import Batch, FloatArray, JoinedPlanes, LabelArray
 from xray_gate.probing.oracle import HardLabelOracle
 from xray_gate.probing.planes import plane_through
 
@@ -172,3 +172,18 @@ def test_the_recheck_notices_a_model_that_changed_during_the_scan() -> None:
     oracle.labels(images(40))
     with pytest.raises(ModelAnswerError, match="asked for again"):
         recheck(oracle, images(), labels, rng(1))
+
+
+def test_small_batches_of_several_planes_are_repeated_in_part() -> None:
+    oracle = RegionsOracle(CENTRES)
+    checked = CheckedOracle(oracle, rng())
+    vectors = np.zeros((1, 1, 4, 4), dtype=np.float32)
+
+    def points(count: int) -> JoinedPlanes:
+        which, where = np.zeros(count, np.int64), np.zeros((count, 2), np.float32)
+        return JoinedPlanes(vectors, vectors, vectors, np.zeros(1, bool), which, where)
+
+    for count in (1, 40, 500):
+        checked.labels(points(count))
+    assert oracle.batches == [1 + 1, 40 + 3, 500 + 8]
+    assert checked.check_queries == 12

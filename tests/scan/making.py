@@ -20,7 +20,7 @@ from xray_gate.scan.work import ScanOutput
 
 CLASSES = 4
 CENTRES = np.random.default_rng(1).random((CLASSES, 1, 4, 4)).astype(np.float32)
-TINY = {"size": 10, "planes": 2}
+TINY = {"size": 10, "planes": 2, "sampling": "dense"}
 # What one run asks for: both ranges of both planes.
 PLANE_QUERIES = (10 * 10 * 2 + 32) * 2
 QUICK_SWEEP = {"families": ["patch"], "queries": 8_000}
@@ -34,7 +34,7 @@ def probe_set(count: int = 40) -> ProbeSet:
 
 
 def tiny_policy(thresholds: Any = None, **changes: Any) -> Policy:
-    """Two planes of 10 x 10 points in both ranges."""
+    """Two planes of 10 x 10 points in both ranges, all of which are asked."""
     xray = {**TINY, **changes.pop("model_xray", {})}
     return policy(thresholds, changes.pop("kept", None), model_xray=xray, **changes)
 

@@ -16,7 +16,7 @@ from xray_gate.core.evidence import (
     RunState,
     SuspectedLabel,
 )
-from xray_gate.detectors.model_xray import ModelXrayParameters
+from xray_gate.detectors.model_xray.parameters import ModelXrayParameters
 from xray_gate.policy.document import PreprocessingSpec
 from xray_gate.policy.files import Policy, read_policy
 
@@ -62,7 +62,10 @@ def evidence_of(entropy: float, **changes: Any) -> Evidence:
         "model_xray",
         Access.HARD_LABEL,
         RunState.COMPLETED,
-        statistics={"renyi_entropy": {"unclipped": entropy, "valid": entropy}},
+        statistics={
+            "renyi_entropy": {"unclipped": entropy, "valid": entropy},
+            "planes_drawn": {"unclipped": 20, "valid": 20},
+        },
         suspected_labels=suspects,
         queries=100,
         seconds=0.5,

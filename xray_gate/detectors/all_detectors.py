@@ -3,7 +3,7 @@
 from xray_gate.detectors.b3d.detector import B3D
 from xray_gate.detectors.dtinspector.detector import DTInspector
 from xray_gate.detectors.interface import Detector
-from xray_gate.detectors.model_xray import ModelXray
+from xray_gate.detectors.model_xray.detector import ModelXray
 from xray_gate.detectors.plugins import read_plugins
 from xray_gate.detectors.trigger_sweep.detector import TriggerSweep
 

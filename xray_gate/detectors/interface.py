@@ -4,9 +4,9 @@ import json
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Self, final
+from typing import Any, ClassVar, Protocol, Self, final
 
 import numpy as np
 
@@ -48,6 +48,22 @@ class Findings:
     access: Access | None = None
 
 
+class Stopping(Protocol):
+    """When a detector may stop before it has measured all that its parameters allow."""
+
+    def judges(self, kind: str) -> bool:
+        """Whether the verdict hangs on statistics of this kind (the part after the dot)."""
+        ...
+
+    def settled(self, scores: Mapping[str, Sequence[float]], of: int) -> str | None:
+        """Why further measurements would not change the verdict, in words; None if they might.
+
+        `scores`: `statistic.kind` to its values so far, of which there would be `of` in the end;
+        those that have as many are final.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Subject:
     """What a detector looks at: a model that it may ask, and clean samples.
@@ -63,6 +79,7 @@ class Subject:
     champion: HardLabelOracle | None = None
     training: TrainingData | None = None
     training_missing: str | None = None
+    stopping: Stopping | None = None
 
     def refuse_one_label(self, consequence: str) -> None:
         """Raise `Inconclusive` where the model gives all probes the same label.

@@ -43,6 +43,13 @@ class ModelXraySpec(DetectorSpec):
     directions: int = Field(
         default=32, ge=2, le=1000, multiple_of=2, description="points of each plane's horizon"
     )
+    sampling: Literal["dense", "adaptive"] = "adaptive"
+    least_planes: int = Field(
+        default=3, ge=1, le=1000, description="planes between looks whether the verdict is settled"
+    )
+    stop_error: float = Field(
+        default=0.01, gt=0, le=0.5, description="chance that all planes would say otherwise"
+    )
     thresholds: Thresholds | None = None
 
     def settings(self) -> dict[str, Any]:

@@ -9,7 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from xray_gate.core.errors import ModelAnswerError, NoGradients
-from xray_gate.probing.batches import Batch, FloatArray, Images, IndexArray, LabelArray
+from xray_gate.probing.batches import (
+    Batch,
+    FloatArray,
+    Images,
+    IndexArray,
+    JoinedPlanes,
+    LabelArray,
+)
 from xray_gate.probing.oracle import (
     HardLabelOracle,
     Slopes,
@@ -33,6 +40,9 @@ _RELATIVE = 0.05
 _ABSOLUTE = 1e-3
 _SUM = 1e-3
 
+# Boundaries are followed by many small batches, each of which would else double.
+_ROWS_FOR_A_REPEAT = 16
+
 # Of each question for gradients so many are asked again without.
 _COMPARED = 2
 _BY_QUERIES = "set `patches_by: queries`, or give it in a format of PyTorch"
@@ -42,9 +52,10 @@ class CheckedOracle:
     """Hides repeated questions in every batch and compares their answers.
 
     Each call asks `repeats` random rows a second time, at random places of the batch, and strips
-    those answers again. After probabilities, it also asks for the labels of as many random rows,
-    and for the probabilities of one row alone. Questions for slopes are not repeated; two are asked
-    again for their probabilities. `check_queries` counts these over all calls.
+    those answers again; of points of several planes, which come in many small batches, a sixteenth
+    and one more if that is fewer. After probabilities, it also asks for the labels of as many
+    random rows, and for the probabilities of one row alone. Questions for slopes are not repeated;
+    two are asked again for their probabilities. `check_queries` counts these over all calls.
     """
 
     def __init__(self, oracle: HardLabelOracle, rng: np.random.Generator, repeats: int = 8) -> None:
@@ -69,9 +80,9 @@ class CheckedOracle:
         """As the oracle behind it; raises `ModelAnswerError` if a repeated question disagrees."""
         if len(batch) == 0:
             return self._oracle.labels(batch)
-        rows, hidden = self._with_repeats(len(batch))
+        rows, hidden = self._with_repeats(batch)
         answers = _ask(self._oracle, batch, rows)
-        self.check_queries += self._repeats
+        self.check_queries += int(np.count_nonzero(hidden))
         labels: LabelArray = answers[~hidden]
         _require_equal(labels[rows[hidden]], answers[hidden], _REPEATED)
         return labels
@@ -86,9 +97,9 @@ class CheckedOracle:
         count = len(batch)
         if count == 0:
             return oracle.probabilities(batch)
-        rows, hidden = self._with_repeats(count)
+        rows, hidden = self._with_repeats(batch)
         answers = _ask_soft(oracle, batch, rows)
-        self.check_queries += self._repeats
+        self.check_queries += int(np.count_nonzero(hidden))
         found: FloatArray = answers[~hidden]
         _require_close(found[rows[hidden]], answers[hidden], _REPEATED)
         self._check_apart(oracle, batch, found)
@@ -133,10 +144,13 @@ class CheckedOracle:
         self.check_queries += 1
         _require_close(found[alone], again, "asked for alone")
 
-    def _with_repeats(self, count: int) -> tuple[IndexArray, npt.NDArray[np.bool_]]:
+    def _with_repeats(self, batch: Batch) -> tuple[IndexArray, npt.NDArray[np.bool_]]:
         """The rows to ask for, and which of them are hidden repeats."""
-        repeated = self._rng.integers(0, count, size=self._repeats)
-        places = self._rng.integers(0, count + 1, size=self._repeats)
+        count, repeats = len(batch), self._repeats
+        if isinstance(batch, JoinedPlanes):
+            repeats = min(repeats, 1 + count // _ROWS_FOR_A_REPEAT)
+        repeated = self._rng.integers(0, count, size=repeats)
+        places = self._rng.integers(0, count + 1, size=repeats)
         rows = np.insert(np.arange(count), places, repeated)
         hidden = np.insert(np.zeros(count, dtype=bool), places, np.True_)
         return rows, hidden

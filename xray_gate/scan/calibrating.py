@@ -140,7 +140,9 @@ class Calibrating:
 
     def _evidence(self, path: Path, name: str) -> Evidence:
         policy = _with_xray_only(self.policy)
-        request = ScanRequest(path, name, policy, self.probes, self.seed, self.device)
+        request = ScanRequest(
+            path, name, policy, self.probes, self.seed, self.device, to_the_end=True
+        )
         return self.scan(request).evidence
 
     def _architecture(self, path: Path) -> str | None:

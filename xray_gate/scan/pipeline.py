@@ -27,8 +27,11 @@ from xray_gate.core.evidence import (
 )
 from xray_gate.detectors.all_detectors import ALL_DETECTORS
 from xray_gate.detectors.interface import Detector, DetectorRun, Subject
+from xray_gate.detectors.model_xray.detector import ModelXray
 from xray_gate.policy.escalation import NOT_NEEDED, need_of
 from xray_gate.policy.files import Policy
+from xray_gate.policy.xray_rule import stopping_of
+from xray_gate.policy.xray_stopping import XrayStopping
 from xray_gate.probing.answer_checks import CheckedOracle, check_answers, recheck
 from xray_gate.probing.batches import LabelArray
 from xray_gate.probing.probe_set import ProbeSet
@@ -48,7 +51,8 @@ class ScanRequest:
     """What to scan: `path` holds the files, `ref` is what people call the model.
 
     `training`: the data that it was trained on, for the detectors that need them; or why they
-    cannot be had, which those detectors then say.
+    cannot be had, which those detectors then say. `to_the_end`: measure all that the parameters
+    allow, even where the verdict is settled before; references are scanned so.
     """
 
     path: Path
@@ -59,6 +63,7 @@ class ScanRequest:
     device: Device = "auto"
     champion: Champion | None = None
     training: TrainingData | MissingTraining | None = None
+    to_the_end: bool = False
 
 
 class Scan:
@@ -153,6 +158,8 @@ class Scan:
         if not need.is_there:
             reason = f"{NOT_NEEDED}{need.reason}"
             return DetectorRun(not_run(detector, RunState.SKIPPED, reason))
+        if isinstance(detector, ModelXray) and not request.to_the_end:
+            subject = replace(subject, stopping=_stopping(request.policy, evidence, detector))
         return detector.run(subject, rng, lambda done, total: self._progress(name, done, total))
 
     def _champion(
@@ -179,6 +186,15 @@ class Scan:
             return CheckedOracle(opened, rng), {"champion": facts}
         except XrayGateError as error:
             return None, {"champion": {**facts, "compared": False, "reason": str(error)}}
+
+
+def _stopping(policy: Policy, evidence: Evidence, detector: ModelXray) -> XrayStopping:
+    """When the policy's verdict by this detector is settled."""
+    blank = not_run(detector, RunState.ERRORED, "it has not run yet")
+    budget = detector.budget(evidence.model.classes)
+    return stopping_of(
+        policy, evidence, replace(blank, parameters={**blank.parameters, "query_budget": budget})
+    )
 
 
 def _recheck(

@@ -12,7 +12,8 @@ from benchmarks.lab.planes import archive, variants
 from benchmarks.natural_levels import SessionOracle
 from tests.support.models import CLASSES, write_backdoored, write_clean, write_probes
 from xray_gate.detectors.interface import Subject
-from xray_gate.detectors.model_xray import ModelXray, ModelXrayParameters
+from xray_gate.detectors.model_xray.detector import ModelXray
+from xray_gate.detectors.model_xray.parameters import ModelXrayParameters
 from xray_gate.probing.batches import Images
 from xray_gate.probing.probe_files import read_probes
 

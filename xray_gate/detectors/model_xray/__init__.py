@@ -1,0 +1,1 @@
+"""B3D, the black-box reversal of triggers by probabilities."""

@@ -1,0 +1,110 @@
+"""What Model X-ray says of the planes that it drew."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from xray_gate.core.evidence import SuspectedLabel
+from xray_gate.detectors.interface import Findings
+from xray_gate.detectors.model_xray.parameters import HORIZON, ModelXrayParameters
+from xray_gate.probing.horizon import HorizonLabels, agreeing_shares
+from xray_gate.probing.plane_sampling import SampledGrid
+from xray_gate.probing.planes import PixelRange, ScannedPlane
+from xray_gate.probing.regions import label_shares
+
+# This project's reading of "stands out"; the paper names no bound (it saw shares of 0.8 to 0.9).
+_MAJORITY = 0.5
+_TIMES_THE_RUNNER_UP = 2.0
+
+Shares = npt.NDArray[np.float64]
+
+
+@dataclass
+class Drawn:
+    """What a scan has so far: planes with their grids, in one order, and the horizons of all."""
+
+    planes: list[ScannedPlane] = field(default_factory=list)
+    grids: list[SampledGrid] = field(default_factory=list)
+    horizons: list[HorizonLabels] = field(default_factory=list)
+
+    def per_plane(self) -> dict[str, dict[PixelRange, list[float]]]:
+        """Both published scores of each plane, by range."""
+        found: dict[str, dict[PixelRange, list[float]]] = {"renyi_entropy": {}, "ats": {}}
+        for plane in self.planes:
+            for name, by_range in found.items():
+                by_range.setdefault(plane.pixel_range, []).append(getattr(plane, name))
+        return found
+
+
+def scores_so_far(drawn: Drawn, classes: int) -> dict[str, list[float]]:
+    """`statistic.range` to its value on each plane, for the statistics that are means of those."""
+    found = {
+        f"{name}.{pixel_range}": values
+        for name, by_range in drawn.per_plane().items()
+        for pixel_range, values in by_range.items()
+    }
+    if drawn.horizons:
+        each = [float(agreeing_shares([labels], classes).sum()) for labels in drawn.horizons]
+        found[f"horizon_agreement.{HORIZON}"] = each
+    return found
+
+
+def findings(drawn: Drawn, parameters: ModelXrayParameters, classes: int, reason: str) -> Findings:
+    """All statistics, with `reason` why no more planes were drawn."""
+    ranges = parameters.pixel_ranges
+    per_plane = drawn.per_plane()
+    shares = {r: _mean_shares(drawn.planes, r, classes) for r in ranges}
+    ranked = {r: [*sorted(shares[r].tolist(), reverse=True), 0.0] for r in ranges}
+    agreeing = {HORIZON: agreeing_shares(drawn.horizons, classes)} if drawn.horizons else {}
+    statistics = {
+        **{name: {r: float(np.mean(per_plane[name][r])) for r in ranges} for name in per_plane},
+        "largest_share": {r: ranked[r][0] for r in ranges},
+        "runner_up_share": {r: ranked[r][1] for r in ranges},
+        "horizon_agreement": {r: float(agreeing[r].sum()) for r in agreeing},
+        "label_shares": {r: shares[r].tolist() for r in ranges},
+        "horizon_shares": {r: agreeing[r].tolist() for r in agreeing},
+        "per_plane": per_plane,
+        "planes_drawn": {r: len(per_plane["ats"][r]) for r in ranges},
+        "stopped_because": reason,
+        "sampled": {
+            "share": sum(g.asked for g in drawn.grids) / sum(g.labels.size for g in drawn.grids),
+            "checked": sum(grid.checked for grid in drawn.grids),
+            "wrong": sum(grid.wrong for grid in drawn.grids),
+        },
+    }
+    leading = [*_leading(shares.values()), *_shared(agreeing.values())]
+    return Findings(statistics, _ranked(leading), tuple(drawn.planes))
+
+
+def _mean_shares(scanned: Sequence[ScannedPlane], pixel_range: PixelRange, classes: int) -> Shares:
+    planes = [plane for plane in scanned if plane.pixel_range == pixel_range]
+    total = np.sum([label_shares(plane.labels, classes) for plane in planes], axis=0)
+    mean: Shares = total / len(planes)
+    return mean
+
+
+def _leading(distributions: Iterable[Shares]) -> Iterator[SuspectedLabel]:
+    for distribution in distributions:
+        label = int(distribution.argmax())
+        share = float(distribution[label])
+        runner_up = float(np.delete(distribution, label).max(initial=0.0))
+        if share >= _MAJORITY or share >= _TIMES_THE_RUNNER_UP * runner_up:
+            yield SuspectedLabel(label, share)
+
+
+def _shared(agreeing: Iterable[Shares]) -> Iterator[SuspectedLabel]:
+    for shares in agreeing:
+        label = int(shares.argmax())
+        if shares[label] >= _MAJORITY:
+            yield SuspectedLabel(label, float(shares[label]))
+
+
+def _ranked(suspects: Sequence[SuspectedLabel]) -> tuple[SuspectedLabel, ...]:
+    """Each label once, with its largest share, the largest first."""
+    best: dict[int, float] = {}
+    for suspect in suspects:
+        best[suspect.label] = max(suspect.share, best.get(suspect.label, 0.0))
+    ordered = sorted(best.items(), key=lambda item: (-item[1], item[0]))
+    return tuple(SuspectedLabel(label, share) for label, share in ordered)
