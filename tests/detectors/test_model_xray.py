@@ -1,4 +1,5 @@
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from xray_gate.core.errors import InputError
 from xray_gate.core.evidence import RunState, SuspectedLabel
 from xray_gate.detectors.interface import DetectorRun, Subject
 from xray_gate.detectors.model_xray.detector import ModelXray
-from xray_gate.detectors.model_xray.parameters import ModelXrayParameters
+from xray_gate.detectors.model_xray.parameters import ModelXrayParameters, Sampling
 from xray_gate.probing.batches import FloatArray, Images, LabelArray
 from xray_gate.probing.oracle import HardLabelOracle
 from xray_gate.probing.planes import plane_through
@@ -20,6 +21,7 @@ from xray_gate.probing.probe_set import ProbeSet
 RNG = np.random.default_rng(11)
 IMAGES = RNG.random((12, 1, 3, 3)).astype(np.float32)
 FAR = RNG.normal(0.5, 1.5, (6, 1, 3, 3))
+SAMPLINGS: tuple[Sampling, ...] = ("dense", "adaptive")
 QUICK = ModelXrayParameters(eta=1.0, size=14, planes=4, sampling="dense")
 
 
@@ -292,3 +294,73 @@ def test_parameters_out_of_range_are_refused(name: str, value: Any) -> None:
 )
 def test_parameters_at_the_bounds_are_taken(name: str, value: Any) -> None:
     assert ModelXrayParameters.from_json({name: value}).to_json()[name] == value
+
+
+class Word:
+    """A verdict that hangs on the valid range and is settled after some planes."""
+
+    def __init__(self, after: int) -> None:
+        self._after = after
+        self.told: list[dict[str, list[float]]] = []
+
+    def judges(self, kind: str) -> bool:
+        return kind == "valid"
+
+    def settled(self, scores: Mapping[str, Sequence[float]], of: int) -> str | None:
+        self.told.append({name: list(values) for name, values in scores.items()})
+        return "it is settled" if len(scores["ats.valid"]) >= self._after else None
+
+
+def stopped(after: int, **changes: Any) -> tuple[DetectorRun, Word]:
+    oracle, word = sound_oracle(), Word(after)
+    subject = Subject(oracle, PROBES, oracle.labels(PROBES.as_batch()), stopping=word)
+    parameters = replace(QUICK, planes=8, least_planes=2, **changes)
+    return ModelXray(parameters).run(subject, np.random.default_rng(0)), word
+
+
+def test_planes_are_drawn_until_the_verdict_is_settled() -> None:
+    run, word = stopped(after=4)
+    found = run.evidence.statistics
+    assert found["planes_drawn"] == {"unclipped": 2, "valid": 4}
+    assert found["stopped_because"] == "it is settled"
+    assert [len(scores["ats.valid"]) for scores in word.told] == [2, 4]
+    assert [len(scores["horizon_agreement.valid"]) for scores in word.told] == [8, 8]
+    assert run.evidence.queries == 6 * 14**2 + 8 * 32
+    assert len(run.planes) == 6
+
+
+def test_a_verdict_that_stays_open_takes_all_planes() -> None:
+    run, word = stopped(after=9)
+    assert run.evidence.statistics["planes_drawn"] == {"unclipped": 2, "valid": 8}
+    assert "all planes" in run.evidence.statistics["stopped_because"]
+    assert [len(scores["ats.valid"]) for scores in word.told] == [2, 4, 6]
+
+
+def test_what_is_drawn_is_what_a_full_scan_draws_first() -> None:
+    early, _ = stopped(after=4)
+    full = scan(sound_oracle(), replace(QUICK, planes=8))
+    for name in ("renyi_entropy", "ats"):
+        part = early.evidence.statistics["per_plane"][name]
+        whole = full.evidence.statistics["per_plane"][name]
+        assert part == {"unclipped": whole["unclipped"][:2], "valid": whole["valid"][:4]}
+    horizon = full.evidence.statistics["horizon_agreement"]
+    assert early.evidence.statistics["horizon_agreement"] == horizon
+
+
+def test_adaptive_planes_score_as_dense_ones_do() -> None:
+    fine = replace(QUICK, size=60)
+    dense, adaptive = (scan(sound_oracle(), replace(fine, sampling=s)) for s in SAMPLINGS)
+    for name in ("renyi_entropy", "ats"):
+        for pixel_range in ("unclipped", "valid"):
+            whole = dense.evidence.statistics[name][pixel_range]
+            assert adaptive.evidence.statistics[name][pixel_range] == pytest.approx(whole, abs=0.01)
+    sampled = adaptive.evidence.statistics["sampled"]
+    assert adaptive.evidence.queries == pytest.approx(8 * 60**2 * sampled["share"] + 4 * 32)
+    assert sampled["share"] < 0.5
+    assert sampled["checked"] > 0
+    assert dense.evidence.statistics["sampled"] == {"share": 1.0, "checked": 0, "wrong": 0}
+    agreement = [
+        (one.labels == other.labels).mean()
+        for one, other in zip(dense.planes, adaptive.planes, strict=True)
+    ]
+    assert min(agreement) > 0.99

@@ -22,9 +22,9 @@ from xray_gate.policy.xray_check import Check
 
 Scores = Mapping[str, Sequence[float]]
 
-# Three planes may look alike by chance. No model's planes are taken to spread less than these,
-# about a quarter of what clean models show (bits, and shares of the area).
-_LEAST_SPREAD = {"renyi_entropy": 0.1, "ats": 0.02}
+# A few planes look alike by chance, and a rare one that differs then changes the mean. No planes
+# are taken to spread less than about two thirds of what clean models show (bits; shares of area).
+_LEAST_SPREAD = {"renyi_entropy": 0.3, "ats": 0.06}
 _NOTHING_TO_SETTLE = "no threshold judges these scores, so more planes decide nothing"
 
 
@@ -90,19 +90,17 @@ class XrayStopping:
 
     def _interval(self, statistic: str, values: Sequence[float], of: int) -> tuple[float, float]:
         """Where the mean of all planes lies; its own value once all are there."""
-        count = len(values)
-        if count < 2 or statistic.partition(".")[0] not in {*_LEAST_SPREAD, "horizon_agreement"}:
+        count, least = len(values), _LEAST_SPREAD.get(statistic.partition(".")[0])
+        if count and count >= of:
+            return float(np.mean(values)), float(np.mean(values))
+        if count < 2 or least is None:
             return -math.inf, math.inf
-        mean = float(np.mean(values))
-        if count >= of:
-            return mean, mean
         looks = max(1, -(-self.planes // self.least) - 1)
         sides = 2 if self.thresholds[statistic]["suspicious"] == "both" else 1
         share = self.error / (looks * len(self.thresholds) * sides)
-        least = _LEAST_SPREAD.get(statistic.partition(".")[0], 0.0)
         spread = max(float(np.std(values, ddof=1)), least)
         half = float(stats.t.isf(share, count - 1)) * spread * math.sqrt(1 / count - 1 / of)
-        return mean - half, mean + half
+        return float(np.mean(values)) - half, float(np.mean(values)) + half
 
 
 def why_stopped(checks: Sequence[Check], detector: DetectorEvidence) -> str | None:
