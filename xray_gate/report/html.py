@@ -26,6 +26,7 @@ from xray_gate.report.svg import number_line, verdict_icon
 from xray_gate.report.sweep_section import sweep_section
 from xray_gate.report.trigger_section import patch_section, trigger_section
 from xray_gate.report.visible import label_name, visible
+from xray_gate.report.xray_section import xray_notes
 
 MOST_PLANES = 12
 """How many planes of one pixel range are embedded; the others are artifacts of the run."""
@@ -77,6 +78,7 @@ def render_html(
             content_security_policy=policy,
             distributions=_distributions(read.detectors, class_names),
             groups=_plane_groups(planes, class_names),
+            plane_notes=xray_notes(read.detectors),
             shown=trigger_section(triggers, _outcomes(read), class_names),
             sweep=sweep_section(read.detectors, class_names),
             reversals=b3d_section(read.detectors, class_names),

@@ -44,7 +44,8 @@ class ModelXray(Detector):
     range also `horizon_agreement` ([0, 1], high for backdoored models), the share of opposite
     points of the horizons that have one label, and what each label adds to it, `horizon_shares`.
     `planes_drawn`: how many in each range, with the reason in `stopped_because`; `sampled`: what
-    share of the grid's points was asked, and how many of the filled ones were checked and `wrong`.
+    share of the grid's points was asked, how many of the filled ones were checked and `wrong`, and
+    which share of all filled ones is so at most (where all were asked, 0).
 
     Horizons cost little, so they are seen of all planes. The grids of further planes are asked as
     long as the subject's `stopping` says that they may change the verdict; a pixel range that it

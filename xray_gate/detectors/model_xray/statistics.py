@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+from scipy import stats
 
 from xray_gate.core.evidence import SuspectedLabel
 from xray_gate.detectors.interface import Findings
@@ -68,14 +69,22 @@ def findings(drawn: Drawn, parameters: ModelXrayParameters, classes: int, reason
         "per_plane": per_plane,
         "planes_drawn": {r: len(per_plane["ats"][r]) for r in ranges},
         "stopped_because": reason,
-        "sampled": {
-            "share": sum(g.asked for g in drawn.grids) / sum(g.labels.size for g in drawn.grids),
-            "checked": sum(grid.checked for grid in drawn.grids),
-            "wrong": sum(grid.wrong for grid in drawn.grids),
-        },
+        "sampled": _sampled(drawn.grids),
     }
     leading = [*_leading(shares.values()), *_shared(agreeing.values())]
     return Findings(statistics, _ranked(leading), tuple(drawn.planes))
+
+
+def _sampled(grids: Sequence[SampledGrid]) -> dict[str, float]:
+    """How much was asked; `wrong_at_most` is the exact upper 95 % bound (Clopper and Pearson)."""
+    checked, wrong = sum(grid.checked for grid in grids), sum(grid.wrong for grid in grids)
+    most = float(stats.beta.ppf(0.95, wrong + 1, checked - wrong)) if wrong < checked else 1.0
+    return {
+        "share": sum(grid.asked for grid in grids) / sum(grid.labels.size for grid in grids),
+        "checked": checked,
+        "wrong": wrong,
+        "wrong_at_most": most if checked else 0.0,
+    }
 
 
 def _mean_shares(scanned: Sequence[ScannedPlane], pixel_range: PixelRange, classes: int) -> Shares:
