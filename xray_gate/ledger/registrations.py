@@ -3,7 +3,8 @@
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, select, update
 
 from xray_gate.core.errors import LeaseLost
-from xray_gate.ledger.tables import registrations
+from xray_gate.core.verdict import Verdict
+from xray_gate.ledger.tables import registrations, verdicts
 from xray_gate.scan.work import Lease, Registration, VersionKey, VersionState
 
 # A deleted version must not hide one that was renamed to its name.
@@ -67,6 +68,47 @@ class Registrations:
             if version in (None, row.version):
                 newest.setdefault(row.version, _registration(row))
         return [newest[number] for number in sorted(newest, reverse=True)]
+
+    def newest_passed(
+        self, connection: Connection, registration: Registration
+    ) -> Registration | None:
+        """The newest other version of the same name that is admitted and passed, or None.
+
+        One that was admitted without having passed (audit, warn) is none of them.
+        """
+        key = registration.key
+        newer = registrations.alias()
+        # A name can be deleted where the gate does not see it, and used again.
+        hidden = select(newer.c.id).where(
+            newer.c.workspace == registrations.c.workspace,
+            newer.c.name == registrations.c.name,
+            newer.c.version == registrations.c.version,
+            newer.c.id > registrations.c.id,
+            newer.c.state != VersionState.DELETED,
+        )
+        newest_verdict = (
+            select(verdicts.c.verdict)
+            .where(verdicts.c.registration_id == registrations.c.id)
+            .order_by(verdicts.c.id.desc())
+            .limit(1)
+            .scalar_subquery()
+        )
+        # In the order of an index, so that the database stops at the first one that it finds: a
+        # name can have a hundred thousand versions.
+        row = connection.execute(
+            select(registrations)
+            .where(
+                registrations.c.workspace == key.workspace,
+                registrations.c.name == key.name,
+                registrations.c.id != registration.id,
+                registrations.c.state == VersionState.ADMITTED,
+                newest_verdict == Verdict.PASSED,
+                ~hidden.exists(),
+            )
+            .order_by(registrations.c.version.desc(), registrations.c.id.desc())
+            .limit(1)
+        ).first()
+        return None if row is None else _registration(row)
 
     def close(self, connection: Connection, key: VersionKey) -> None:
         """Forget the claim of a deleted version: nobody scans it, nothing is admitted by it."""

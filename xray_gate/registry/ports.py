@@ -93,10 +93,10 @@ class AdmittedPort(RegistrationsPort, Protocol):
 class LeasePort(RegistrationsPort, Protocol):
     """What the runner's side reads from the ledger and writes to it."""
 
-    def registrations_of(
-        self, connection: Connection, workspace: str, name: str, version: int | None
-    ) -> list[Registration]:
-        """The newest registration of every version of a name, or of one; newest first."""
+    def newest_passed(
+        self, connection: Connection, registration: Registration
+    ) -> Registration | None:
+        """The newest other version of the same name that is admitted and passed."""
         ...
 
     def claim(self, connection: Connection, owner: str, now: float, seconds: float) -> Lease | None:

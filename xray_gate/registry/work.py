@@ -70,16 +70,8 @@ class RegistryWork:
 
         One that was admitted without having passed (audit, warn) is no measure for another.
         """
-        key = lease.registration.key
         with self._transaction() as connection:
-            others = self._ledger.registrations_of(connection, key.workspace, key.name, None)
-            for other in others:
-                if other.id == lease.registration.id or other.state is not VersionState.ADMITTED:
-                    continue
-                recorded = self._ledger.newest_verdict(connection, other)
-                if recorded is not None and recorded.verdict is Verdict.PASSED:
-                    return other
-        return None
+            return self._ledger.newest_passed(connection, lease.registration)
 
     def origin_of(self, lease: Lease) -> ModelOrigin:
         """Where the version comes from; nowhere, where it has been deleted in the meantime."""
