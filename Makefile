@@ -28,7 +28,8 @@ format: $(VENV)/installed
 	$(BIN)/ruff format .
 
 bench: $(VENV)/installed
-	$(BIN)/python -m benchmarks.query_rate xray_gate/data/demo/clean.onnx
+	$(BIN)/python -m benchmarks.speed scan xray_gate/data/demo/clean.onnx \
+		--probes xray_gate/data/demo/probes.npz --planes 2 --out speed.json
 
 # The stamp is written last, so that an interrupted install is done again.
 $(VENV)/installed: pyproject.toml constraints.txt

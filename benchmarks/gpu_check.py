@@ -8,15 +8,18 @@ agree. Ends 1 where they agree on less than 99.9 % of the points.
 
 import argparse
 import sys
+import time
 from pathlib import Path
 
-from benchmarks.query_rate import plane, plane_rate
+import numpy as np
+
 from xray_gate.backends.isolation import open_model
-from xray_gate.probing.batches import LabelArray
+from xray_gate.probing.batches import LabelArray, PlanePoints
 from xray_gate.probing.preprocessing import Preprocessing
-from xray_gate.scan.ports import Device, ModelLimits, ModelRequest
+from xray_gate.scan.ports import Device, ModelLimits, ModelRequest, OpenModel
 
 LEAST_AGREEMENT = 0.999
+SIDE = 100
 
 
 def main() -> int:
@@ -57,6 +60,23 @@ def ask(path: Path, device: Device, options: argparse.Namespace) -> tuple[LabelA
     with open_model(request) as model:
         labels = model.labels(points)
         return labels, plane_rate(model, points)
+
+
+def plane(shape: tuple[int, int, int]) -> PlanePoints:
+    """A plane of 10,000 points around a grey image, in the valid range."""
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, *shape)).astype(np.float32)
+    axis = np.linspace(-5, 5, SIDE, dtype=np.float32)
+    coordinates = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
+    origin = np.full(shape, 0.5, dtype=np.float32)
+    return PlanePoints(origin, a / np.linalg.norm(a), b / np.linalg.norm(b), coordinates, clip=True)
+
+
+def plane_rate(model: OpenModel, points: PlanePoints) -> float:
+    """Queries a second through the child process, points made there."""
+    started = time.perf_counter()
+    model.labels(points)
+    return len(points) / (time.perf_counter() - started)
 
 
 if __name__ == "__main__":

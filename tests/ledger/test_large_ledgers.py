@@ -117,7 +117,8 @@ def test_a_runner_asks_once_for_the_champion_however_many_did_not_pass(
     assert lease is not None
     with recorded(gate.plain.engine) as statements:
         assert gate.work.champion_for(lease) is None
-    assert len(statements) == 1
+    # Beside what SQLite is told of each new connection.
+    assert len([text for text, _ in statements if "xray_gate" in text]) == 1
 
 
 def test_the_champion_is_looked_for_in_the_order_of_an_index(sqlite_database: str) -> None:

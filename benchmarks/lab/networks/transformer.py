@@ -1,4 +1,4 @@
-"""Vision transformers for small images."""
+"""Vision transformers, for small images unless told otherwise."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class EncoderBlock(nn.Module):
 
 
 class VisionTransformer(nn.Module):
-    """Patches of 4x4 pixels, learned positions, the mean of the tokens (after ViT)."""
+    """Square patches, learned positions, the mean of the tokens (after ViT)."""
 
     def __init__(
         self,
@@ -45,10 +45,11 @@ class VisionTransformer(nn.Module):
         depth: int = 4,
         heads: int = 4,
         expansion: int = 2,
+        patch: int = 4,
     ) -> None:
         super().__init__()
-        self.embed = nn.Conv2d(channels, width, 4, stride=4)
-        self.positions = nn.Parameter(torch.zeros(1, (side // 4) ** 2, width))
+        self.embed = nn.Conv2d(channels, width, patch, stride=patch)
+        self.positions = nn.Parameter(torch.zeros(1, (side // patch) ** 2, width))
         self.blocks = nn.Sequential(*(EncoderBlock(width, heads, expansion) for _ in range(depth)))
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, classes)

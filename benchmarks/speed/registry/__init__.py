@@ -1,0 +1,1 @@
+"""What the gate adds to MLflow's registry, and how it grows."""
