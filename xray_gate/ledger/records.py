@@ -3,12 +3,19 @@
 import json
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 
 from xray_gate.core.evidence import Evidence
 from xray_gate.core.verdict import Decision, Verdict
 from xray_gate.ledger.tables import registrations, scans, verdicts
 from xray_gate.scan.work import RecordedVerdict, Registration
+
+# Made once, since every promotion waits for it.
+_EVIDENCE = (
+    select(scans.c.evidence)
+    .join(registrations, registrations.c.scan_id == scans.c.scan_id)
+    .where(registrations.c.id == bindparam("of_registration"))
+)
 
 
 @dataclass(frozen=True)
@@ -68,11 +75,7 @@ class Records:
 
     def evidence_of(self, connection: Connection, registration: Registration) -> Evidence | None:
         """The evidence that the registration's state rests on, or None before a scan."""
-        text = connection.execute(
-            select(scans.c.evidence)
-            .join(registrations, registrations.c.scan_id == scans.c.scan_id)
-            .where(registrations.c.id == registration.id)
-        ).scalar()
+        text = connection.execute(_EVIDENCE, {"of_registration": registration.id}).scalar()
         return None if text is None else Evidence.from_json(json.loads(text))
 
     def newest_verdict(

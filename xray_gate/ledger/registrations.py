@@ -1,6 +1,6 @@
 """The work queue: which versions wait, who scans them, what became of them."""
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, insert, select, update
 
 from xray_gate.core.errors import LeaseLost
 from xray_gate.core.verdict import Verdict
@@ -9,6 +9,18 @@ from xray_gate.scan.work import Lease, Registration, VersionKey, VersionState
 
 # A deleted version must not hide one that was renamed to its name.
 _NEWEST_FIRST = (registrations.c.state == VersionState.DELETED, registrations.c.id.desc())
+
+# Made once: every promotion waits for these, and SQLAlchemy takes longer to build a statement than
+# to run it. `_of` gives the parameters.
+_OF_VERSION = and_(
+    registrations.c.workspace == bindparam("of_workspace"),
+    registrations.c.name == bindparam("of_name"),
+    registrations.c.version == bindparam("of_version"),
+)
+# A write that changes nothing takes the lock on both databases: SQLite has no SELECT ... FOR
+# UPDATE, and its plain SELECT would run outside the transaction.
+_LOCK = update(registrations).where(_OF_VERSION).values(version=registrations.c.version)
+_CURRENT = select(registrations).where(_OF_VERSION).order_by(*_NEWEST_FIRST).limit(1)
 
 
 class Registrations:
@@ -38,20 +50,9 @@ class Registrations:
 
         With `lock` no other transaction can change it until this one ends.
         """
-        same = and_(
-            registrations.c.workspace == key.workspace,
-            registrations.c.name == key.name,
-            registrations.c.version == key.version,
-        )
         if lock:
-            # A write that changes nothing takes the lock on both databases: SQLite has no
-            # SELECT ... FOR UPDATE, and its plain SELECT would run outside the transaction.
-            connection.execute(
-                update(registrations).where(same).values(version=registrations.c.version)
-            )
-        row = connection.execute(
-            select(registrations).where(same).order_by(*_NEWEST_FIRST).limit(1)
-        ).first()
+            connection.execute(_LOCK, _of(key))
+        row = connection.execute(_CURRENT, _of(key)).first()
         return None if row is None else _registration(row)
 
     def registrations_of(
@@ -113,13 +114,7 @@ class Registrations:
     def close(self, connection: Connection, key: VersionKey) -> None:
         """Forget the claim of a deleted version: nobody scans it, nothing is admitted by it."""
         connection.execute(
-            update(registrations)
-            .where(
-                registrations.c.workspace == key.workspace,
-                registrations.c.name == key.name,
-                registrations.c.version == key.version,
-            )
-            .values(state=VersionState.DELETED)
+            update(registrations).where(_OF_VERSION).values(state=VersionState.DELETED), _of(key)
         )
 
     def rename(self, connection: Connection, key: VersionKey, new_name: str) -> None:
@@ -129,12 +124,9 @@ class Registrations:
         """
         connection.execute(
             update(registrations)
-            .where(
-                registrations.c.workspace == key.workspace,
-                registrations.c.name == key.name,
-                registrations.c.version == key.version,
-            )
-            .values(name=new_name, lease_owner=None, lease_until=0.0)
+            .where(_OF_VERSION)
+            .values(name=new_name, lease_owner=None, lease_until=0.0),
+            _of(key),
         )
 
     def set_state(
@@ -213,6 +205,10 @@ class Registrations:
                 .where(registrations.c.state == VersionState.WAITING)
             ).scalar_one()
         )
+
+
+def _of(key: VersionKey) -> dict[str, str | int]:
+    return {"of_workspace": key.workspace, "of_name": key.name, "of_version": key.version}
 
 
 def _held(lease: Lease) -> tuple[ColumnElement[bool], ...]:

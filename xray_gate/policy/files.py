@@ -5,6 +5,7 @@ import json
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,7 @@ class PolicySet:
             )
         return found[0] if found else None
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """`sha256:` and a hash over the policies and the places of their data."""
         return _digest([policy.to_json() for policy in self.policies])

@@ -10,11 +10,19 @@ from mlflow.store.model_registry.dbmodels.models import (
     SqlRegisteredModel,
     SqlRegisteredModelTag,
 )
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from xray_gate.scan.work import VersionKey
 
 RESERVED_TAGS = "xray_gate."
+
+_VERSIONS = SqlModelVersion.__table__
+# Made once, since every promotion waits for it.
+_VERSION = select(_VERSIONS).where(
+    _VERSIONS.c.workspace == bindparam("of_workspace"),
+    _VERSIONS.c.name == bindparam("of_name"),
+    _VERSIONS.c.version == bindparam("of_version"),
+)
 
 
 def is_reserved_tag(key: str) -> bool:
@@ -84,11 +92,5 @@ def lock_model(connection: Connection, workspace: str, name: str) -> bool:
 
 def version_row(connection: Connection, key: VersionKey) -> Any:
     """A version's row as the database has it, or None."""
-    table = SqlModelVersion.__table__
-    return connection.execute(
-        select(table).where(
-            table.c.workspace == key.workspace,
-            table.c.name == key.name,
-            table.c.version == key.version,
-        )
-    ).first()
+    asked = {"of_workspace": key.workspace, "of_name": key.name, "of_version": key.version}
+    return connection.execute(_VERSION, asked).first()
