@@ -36,6 +36,7 @@ HEADINGS = (
     "largest region, unclipped",
     "largest region, valid",
     "verdict",
+    "queries",
     "seconds",
     "brute force differs by",
 )
@@ -136,6 +137,7 @@ def cells(row: dict[str, Any]) -> list[str]:
         *(f"{scores[n][r]:.3f}" for n in ("renyi_entropy", "ats") for r in ("unclipped", "valid")),
         *regions,
         row["verdict"],
+        f"{row['queries']:,}",
         f"{row['seconds']:.0f}",
         f"{row['brute_force_difference']:.0e}",
     ]

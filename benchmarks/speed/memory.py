@@ -34,7 +34,7 @@ def measure(case: Case) -> dict[str, Any]:
     """Bytes of the product's child, of the bare model at the same batch, and of this process."""
     plan, here = case.plan(), os.getpid()
     before = peak_bytes(here)
-    with product.started(case, {}) as run:
+    with product.started(case, "dense", stops=False) as run:
         outcome = run(plan)
     batch = outcome.batch or 1
     # Twice: the second call finds what the first left behind.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,10 +18,12 @@ from xray_gate.core.evidence import DetectorEvidence, Evidence, ModelFacts, Prob
 from xray_gate.detectors.all_detectors import ALL_DETECTORS
 from xray_gate.detectors.interface import DetectorRun, Subject
 from xray_gate.detectors.model_xray.detector import ModelXray
-from xray_gate.detectors.model_xray.parameters import ModelXrayParameters
+from xray_gate.detectors.model_xray.parameters import ModelXrayParameters, Sampling
 from xray_gate.policy.decision import decide
 from xray_gate.policy.decision_spec import DecisionSpec
 from xray_gate.policy.files import Policy
+from xray_gate.policy.xray_rule import stopping_of
+from xray_gate.policy.xray_stopping import XrayStopping
 from xray_gate.probing.answer_checks import CheckedOracle
 from xray_gate.probing.planes import draw_planes
 from xray_gate.probing.preprocessing import Preprocessing
@@ -42,7 +44,7 @@ class Case:
     Attributes:
         model: The file; it takes pixels in [0, 1], channels first.
         probes: Clean samples.
-        parameters: Of Model X-ray, dense.
+        parameters: Of Model X-ray; each way has its own sampling.
         device: Where the model runs.
         policy: What judges the scans, if anything does.
         batch: Images a call; None for the product's own choice.
@@ -117,18 +119,25 @@ def opened(case: Case) -> Iterator[tuple[OpenModel, int]]:
 
 
 @contextmanager
-def started(case: Case, changes: Mapping[str, Any]) -> Iterator[Run]:
-    """Model X-ray with ``changes`` of the case's parameters, the model being open."""
+def started(case: Case, sampling: Sampling, stops: bool) -> Iterator[Run]:
+    """Model X-ray with this sampling, the model being open.
+
+    Where it ``stops`` and there is a policy, planes are drawn until its verdict is settled.
+    """
     with opened(case) as (model, child):
         open_bytes = resident_bytes(child)
         labels = model.labels(case.probes.as_batch())
         subject = Subject(
             CheckedOracle(model, np.random.default_rng(case.seed)), case.probes, labels
         )
-        judge = _judge(case, model, float((labels == case.probes.labels).mean()))
+        judging = _Judging.of(case, model, float((labels == case.probes.labels).mean()))
+        if stops and judging is not None:
+            subject = replace(subject, stopping=judging.stopping())
 
         def scan(plan: Plan) -> Outcome:
-            wanted = replace(case.parameters, planes=len(plan.samples), size=plan.size, **changes)
+            wanted = replace(
+                case.parameters, planes=len(plan.samples), size=plan.size, sampling=sampling
+            )
             run = ModelXray(wanted).run(subject, case.stream())
             return Outcome(
                 queries=run.evidence.queries,
@@ -137,7 +146,7 @@ def started(case: Case, changes: Mapping[str, Any]) -> Iterator[Run]:
                 peak_bytes=peak_bytes(child),
                 planes=_planes(run, plan),
                 batch=case.request().batch_size,
-                verdict=judge(run.evidence),
+                verdict=None if judging is None else judging.verdict(run.evidence),
             )
 
         yield scan
@@ -155,32 +164,44 @@ def _planes(run: DetectorRun, plan: Plan) -> dict[PlaneKey, ScoredPlane]:
     return planes
 
 
-def _judge(
-    case: Case, model: OpenModel, accuracy: float
-) -> Callable[[DetectorEvidence], str | None]:
-    """What the policy makes of Model X-ray's evidence, as if that alone were required."""
-    policy = case.policy
-    if policy is None:
-        return lambda evidence: None
-    alone = _xray_alone(policy)
-    probes = case.probes
-    draft = Evidence(
-        scan_id="",
-        started_at="",
-        finished_at="",
-        model=ModelFacts(
-            case.model.name,
-            model_digest(case.model),
-            model.format,
-            model.classes,
-            model.architecture,
-        ),
-        probes=ProbeFacts(len(probes), len(probes.present_classes), probes.sha256, accuracy),
-        detectors=(),
-        seed=case.seed,
-        environment={**model.environment, "preprocessing": case.preprocessing.to_json()},
-    )
-    return lambda evidence: decide(alone, replace(draft, detectors=(evidence,))).verdict.value
+@dataclass(frozen=True)
+class _Judging:
+    """What a policy makes of Model X-ray's evidence, as if that alone were required."""
+
+    policy: Policy
+    parameters: Mapping[str, Any]
+    draft: Evidence
+
+    @classmethod
+    def of(cls, case: Case, model: OpenModel, accuracy: float) -> _Judging | None:
+        """None without a policy."""
+        if case.policy is None:
+            return None
+        probes = case.probes
+        facts = (case.model.name, model_digest(case.model), model.format, model.classes)
+        draft = Evidence(
+            scan_id="",
+            started_at="",
+            finished_at="",
+            model=ModelFacts(*facts, model.architecture),
+            probes=ProbeFacts(len(probes), len(probes.present_classes), probes.sha256, accuracy),
+            detectors=(),
+            seed=case.seed,
+            environment={**model.environment, "preprocessing": case.preprocessing.to_json()},
+        )
+        budget = ModelXray(case.parameters).budget(model.classes)
+        parameters = {**case.parameters.to_json(), "query_budget": budget}
+        return cls(_xray_alone(case.policy), parameters, draft)
+
+    def stopping(self) -> XrayStopping:
+        """When the policy's verdict is settled."""
+        blank = DetectorEvidence("model_xray", ModelXray.access, RunState.ERRORED)
+        return stopping_of(self.policy, self.draft, replace(blank, parameters=self.parameters))
+
+    def verdict(self, evidence: DetectorEvidence) -> str:
+        """The verdict; scores of dense planes are held against the policy's references, too."""
+        judged = replace(evidence, parameters=self.parameters)
+        return decide(self.policy, replace(self.draft, detectors=(judged,))).verdict.value
 
 
 def _xray_alone(policy: Policy) -> Policy:

@@ -27,7 +27,8 @@ def ways(loaders: int = 0) -> dict[str, Way]:
 
     """
     return {
-        REFERENCE: partial(product.started, changes={}),
+        REFERENCE: partial(product.started, sampling="dense", stops=False),
+        "adaptive": partial(product.started, sampling="adaptive", stops=True),
         "plain": partial(_plain, loaders=loaders),
         BARE: _bare_at_its_best,
     }

@@ -24,7 +24,7 @@ def test_all_ways_find_the_same_on_a_tiny_model(case: Case, tmp_path: Path) -> N
     policy = make_policy(tmp_path, detectors={"model_xray": xray, "trigger_sweep": {}})
     judged = Case(case.model, case.probes, case.parameters, policy=policy)
     rows = {row["way"]: row for row in compare(judged, ways(), rounds=2)}
-    assert [*rows] == ["dense", "plain", "bare"]
+    assert [*rows] == ["dense", "adaptive", "plain", "bare"]
     points = 2 * 2 * 12 * 12
     # The product asks about hidden repeats and horizons, too; the plain way about the samples.
     assert rows["dense"]["queries"] >= points
@@ -39,6 +39,8 @@ def test_all_ways_find_the_same_on_a_tiny_model(case: Case, tmp_path: Path) -> N
     assert rows["bare"]["agreement"] is None
     assert rows["dense"]["verdict"] == "passed"
     assert rows["dense"]["verdict_as_dense"] is True
+    assert rows["adaptive"]["verdict_as_dense"] is True
+    assert rows["adaptive"]["agreement"] > 0.9
     assert rows["plain"]["verdict"] is None
     for row in rows.values():
         assert len(row["rounds"]) == 2
@@ -56,8 +58,8 @@ def test_the_command_prints_a_table_and_writes_every_round(
     command = ["scan", str(case.model), "--planes", "1", "--size", "4", "--ranges", "valid"]
     assert main([*command, "--rounds", "1", "--out", str(out)]) == 0
     told = json.loads(out.read_text())
-    assert [row["way"] for row in told["rows"]] == ["dense", "plain", "bare"]
-    assert [len(row["rounds"]) for row in told["rows"]] == [1, 1, 1]
+    assert [row["way"] for row in told["rows"]] == ["dense", "adaptive", "plain", "bare"]
+    assert [len(row["rounds"]) for row in told["rows"]] == [1, 1, 1, 1]
     assert told["machine"]["threads"] >= 1
     printed = capsys.readouterr().out
     assert "| tiny.onnx | dense, batch 256 |" in printed
