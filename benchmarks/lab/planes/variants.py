@@ -1,4 +1,4 @@
-"""Hold statistics of planes against each other, on what ``plane_archive`` kept.
+"""Hold statistics of planes against each other, on what ``archive`` kept.
 
     python -m benchmarks.lab.planes.variants --archive ARCHIVE ... --manifest MANIFEST ... \
         --dataset cifar10 [--views VIEW ...] [--out results.json]

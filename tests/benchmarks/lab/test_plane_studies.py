@@ -8,7 +8,7 @@ import pytest
 from benchmarks.lab.ablations import __main__ as ablations
 from benchmarks.lab.ablations import measuring
 from benchmarks.lab.ablations.drawing import lines
-from benchmarks.lab.planes import archive, variants
+from benchmarks.lab.planes import archive, stopping, variants
 from benchmarks.natural_levels import SessionOracle
 from tests.support.models import CLASSES, write_backdoored, write_clean, write_probes
 from xray_gate.detectors.interface import Subject
@@ -174,3 +174,28 @@ def test_figures_are_drawn_from_what_was_measured(
     drawn = (tmp_path / "a" / "ablation-size.svg").read_text()
     assert "<svg" in drawn
     assert drawn == (tmp_path / "b" / "ablation-size.svg").read_text()
+
+
+def test_early_stops_are_held_against_all_planes() -> None:
+    rng = np.random.default_rng(0)
+    scores = rng.normal(1.3, 0.4, (40, 20)).clip(0, None)
+
+    near, far = (stopping.stop(scores, bound, 2, np.random.default_rng(1)) for bound in (1.3, 0.2))
+
+    assert near.scans == far.scans == 80
+    assert near.wrong <= 4
+    assert (far.wrong, far.early) == (0, 80)
+    assert far.planes < 9 < near.planes
+
+
+def test_the_table_of_early_stops_is_made_from_an_archive(
+    lab: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [str(lab), "--out", str(tmp_path), "--planes", "4", "--size", "4", "--only"]
+    assert archive.main([*command, "clean.onnx", "bad.onnx"]) == 0
+    capsys.readouterr()
+    assert stopping.main(["--archive", str(tmp_path), "--orders", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 + 2 * len(stopping.QUANTILES)
+    assert lines[2].startswith("| unclipped |")
+    assert "| 4 |" in lines[2]
