@@ -168,3 +168,10 @@ def test_of_a_score_by_label_the_largest_counts_and_lies_on_no_side_by_itself() 
 def test_a_score_by_label_without_numbers_is_none(odd: object) -> None:
     (found,) = measures({"anomaly_index": odd}, {"anomaly_index": THRESHOLD})
     assert found.score is None
+
+
+def test_how_planes_were_sampled_is_no_score() -> None:
+    found = measures(
+        {"planes_drawn": {"valid": 3}, "sampled": {"share": 0.2}, "ats": {"valid": 0.1}}, {}
+    )
+    assert [measure.value for measure in found] == [0.1]

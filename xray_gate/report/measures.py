@@ -29,7 +29,7 @@ _MOST_PARTS = 4
 _NO_SCORES = frozenset(
     {
         *("candidate", "candidates", "images", "detection_limit", "champion_queries", "held_back"),
-        *("training_accuracy", "training_samples"),
+        *("training_accuracy", "training_samples", "planes_drawn", "sampled"),
     }
 )
 # Statistics by label of which the largest one is the score. It is held against its bound together
