@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from xray_gate.core.evidence import DetectorEvidence
 from xray_gate.policy.rule import CannotJudge, as_mapping, finite_number
@@ -95,11 +94,14 @@ class XrayStopping:
             return float(np.mean(values)), float(np.mean(values))
         if count < 2 or least is None:
             return -math.inf, math.inf
+        # Only scans and their judgements need it; commands that ask nothing start without it.
+        from scipy.special import stdtrit
+
         looks = max(1, -(-self.planes // self.least) - 1)
         sides = 2 if self.thresholds[statistic]["suspicious"] == "both" else 1
         share = self.error / (looks * len(self.thresholds) * sides)
         spread = max(float(np.std(values, ddof=1)), least)
-        half = float(stats.t.isf(share, count - 1)) * spread * math.sqrt(1 / count - 1 / of)
+        half = -float(stdtrit(count - 1, share)) * spread * math.sqrt(1 / count - 1 / of)
         return float(np.mean(values)) - half, float(np.mean(values)) + half
 
 

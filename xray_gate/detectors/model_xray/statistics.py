@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy.special import betaincinv
 
 from xray_gate.core.evidence import SuspectedLabel
 from xray_gate.detectors.interface import Findings
@@ -78,7 +78,7 @@ def findings(drawn: Drawn, parameters: ModelXrayParameters, classes: int, reason
 def _sampled(grids: Sequence[SampledGrid]) -> dict[str, float]:
     """How much was asked; `wrong_at_most` is the exact upper 95 % bound (Clopper and Pearson)."""
     checked, wrong = sum(grid.checked for grid in grids), sum(grid.wrong for grid in grids)
-    most = float(stats.beta.ppf(0.95, wrong + 1, checked - wrong)) if wrong < checked else 1.0
+    most = float(betaincinv(wrong + 1, checked - wrong, 0.95)) if wrong < checked else 1.0
     return {
         "share": sum(grid.asked for grid in grids) / sum(grid.labels.size for grid in grids),
         "checked": checked,
