@@ -63,7 +63,7 @@ def lines(models: Sequence[Mapping[str, Any]], axis: str) -> Lines:
 def draw(found: Lines, axis: str, caption: str, path: Path) -> None:
     """Write an SVG; values are spaced evenly, since they grow by factors as often as by steps."""
     with mpl.rc_context({"svg.hashsalt": "xray-gate", "font.size": 9}):
-        figure = Figure(figsize=(5.2, 3.2), layout="constrained")
+        figure = Figure(figsize=(5.6, 3.4), layout="constrained")
         axes = figure.subplots()
         values = sorted({value for line in found.values() for value in line})
         for scorer, (label, colour, style) in _STYLES.items():
@@ -73,11 +73,16 @@ def draw(found: Lines, axis: str, caption: str, path: Path) -> None:
                 heights = [line[value] for value in sorted(line)]
                 axes.plot(places, heights, style, color=colour, label=label, marker="o", ms=3)
         axes.axhline(0.5, color="#999999", lw=0.8)
-        axes.set_xticks(range(len(values)), [f"{value:.3g}" for value in values])
+        axes.set_xticks(range(len(values)), [_tick(axis, value) for value in values])
         axes.set_ylim(0, 1.02)
         axes.set_xlabel(TITLES[axis])
         axes.set_ylabel("AUROC, mean over attacks")
         axes.set_title(caption, fontsize=8)
-        axes.legend(fontsize=7, loc="lower right")
+        figure.legend(fontsize=7, loc="outside lower center", ncols=5)
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, metadata={"Date": None})
+
+
+def _tick(axis: str, value: float) -> str:
+    """A value as papers write it: steps of FGSM are grey levels."""
+    return f"{255 * value:.0f}/255" if axis == "adversarial" and value else f"{value:.3g}"
