@@ -11,8 +11,9 @@ EXTRA  ?= $(shell command -v nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
 demo: $(VENV)/installed
 	$(BIN)/xray-gate demo
 
+# Two at a time, since much of the suite waits for servers; a file stays together with what it starts.
 test: $(VENV)/installed lint
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile
 
 test-slow: $(VENV)/installed
 	$(BIN)/pytest -m slow
