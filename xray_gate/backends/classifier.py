@@ -12,7 +12,13 @@ from xray_gate.backends.fit import check_fit, widens
 from xray_gate.backends.interface import Differentiable, Runner, clipped, speaks_of_memory
 from xray_gate.backends.outputs import Head, find_head
 from xray_gate.core.errors import ModelAnswerError, NoGradients, ShapeMismatch
-from xray_gate.probing.batches import Batch, FloatArray, LabelArray
+from xray_gate.probing.batches import (
+    Batch,
+    FloatArray,
+    JoinedPlanes,
+    LabelArray,
+    PlanePoints,
+)
 from xray_gate.probing.oracle import LABELS_ONLY, Slopes
 from xray_gate.probing.preprocessing import Layout, Preprocessing
 from xray_gate.scan.ports import OutputKind
@@ -92,7 +98,8 @@ class Classifier:
         )
         step = self._fixed_batch or min(self._asking.batch_size, _SLOPES_AT_A_TIME)
         for start in range(0, len(batch), step):
-            self._fill_slopes(found, start, self._inputs(batch, start, step), label)
+            inputs = self._inputs(batch, start, min(start + step, len(batch)))
+            self._fill_slopes(found, start, inputs, label)
         return found
 
     def _fill_slopes(self, found: Slopes, start: int, inputs: Array, label: int) -> None:
@@ -112,16 +119,38 @@ class Classifier:
 
     def _fill(self, found: Array, batch: Batch, read: Callable[[Array, int], Array]) -> None:
         """Ask about all of `batch`, and put what `read` makes of each raw output into `found`."""
+        if len(batch) == 0:
+            return
         step = self._fixed_batch or self._asking.batch_size
-        starts = range(0, len(batch), step)
+        make = self._maker(batch)
         # The next inputs are made while the model computes: NumPy lets go of the GIL.
         with ThreadPoolExecutor(max_workers=1) as ahead:
-            coming = ahead.submit(self._inputs, batch, 0, step)
-            for start in starts:
+            coming = ahead.submit(make, 0, step)
+            for start in range(0, len(batch), step):
                 inputs = coming.result()
                 if start + step < len(batch):
-                    coming = ahead.submit(self._inputs, batch, start + step, step)
-                found[start : start + len(inputs)] = self._ask(inputs, read)
+                    coming = ahead.submit(make, start + step, start + 2 * step)
+                answers = read(self._runner.run(inputs), len(inputs))
+                rows = found[start : start + step]
+                rows[:] = answers[: len(rows)]
+
+    def _maker(self, batch: Batch) -> Callable[[int, int], Any]:
+        """What makes the inputs for questions from one number up to another, or up to the last.
+
+        A fixed batch is full all the same: the last question is repeated.
+        """
+        device = self._runner.tensor_device
+        if device is None or not isinstance(batch, PlanePoints | JoinedPlanes):
+            return lambda start, stop: self._padded(
+                self._inputs(batch, start, min(stop, len(batch)))
+            )
+        from xray_gate.backends.device_points import DevicePoints
+
+        dtype = self._runner.declared.dtype
+        points = DevicePoints(batch, self._asking.preprocessing, dtype, device)
+        if self._fixed_batch:
+            return points.inputs
+        return lambda start, stop: points.inputs(start, min(stop, len(batch)))
 
     @property
     def input(self) -> str:
@@ -133,8 +162,8 @@ class Classifier:
     def _layout(self) -> Layout:
         return self._asking.preprocessing.layout
 
-    def _inputs(self, batch: Batch, start: int, step: int) -> Array:
-        return self._prepare(batch.images(start, min(start + step, len(batch))))
+    def _inputs(self, batch: Batch, start: int, stop: int) -> Array:
+        return self._prepare(batch.images(start, stop))
 
     def _prepare(self, images: FloatArray) -> Array:
         inputs = self._asking.preprocessing.apply(images)
@@ -142,10 +171,6 @@ class Classifier:
         wanted = inputs.dtype if dtype is None else np.dtype(dtype)
         # Only floats are widened here; any other difference is for `check_fit` to refuse.
         return inputs.astype(wanted, copy=False) if widens(inputs.dtype, wanted) else inputs
-
-    def _ask(self, inputs: Array, read: Callable[[Array, int], Array]) -> Array:
-        padded = self._padded(inputs)
-        return read(self._runner.run(padded), len(padded))[: len(inputs)]
 
     def _padded(self, inputs: Array) -> Array:
         """`inputs`, and the last of them again until a fixed batch is full."""

@@ -46,8 +46,16 @@ class Runner(Protocol):
         """Versions and device that answer."""
         ...
 
-    def run(self, batch: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """The raw output for a preprocessed batch; any exception of the model's passes through."""
+    @property
+    def tensor_device(self) -> Any:
+        """Where `run` takes tensors of PyTorch as well as arrays, or None where it does not."""
+        ...
+
+    def run(self, batch: Any) -> npt.NDArray[Any]:
+        """The raw output for a preprocessed batch, which may be overwritten by the next.
+
+        Any exception of the model's passes through.
+        """
         ...
 
     def differentiable(self) -> "Differentiable":

@@ -14,6 +14,7 @@ class PyfuncRunner:
     """MLflow's wrapper around a model; nothing is known of its inside."""
 
     architecture = None
+    tensor_device = None
 
     def __init__(self, model: Any, environment: dict[str, str]) -> None:
         self.environment = environment

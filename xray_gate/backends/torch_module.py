@@ -32,13 +32,15 @@ class TorchRunner:
         self.environment = environment
         self._module = module
         self._device = device
+        # On a CPU nothing is gained by it, and NumPy makes the points while the model computes.
+        self.tensor_device = device if device.type == "cuda" else None
 
-    def run(self, batch: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def run(self, batch: Any) -> npt.NDArray[Any]:
         """The output for `batch`; of a tuple or list the first, of a mapping `logits`."""
         import torch
 
         with torch.inference_mode():
-            result = _main_output(self._module(torch.from_numpy(batch).to(self._device)))
+            result = _main_output(self._module(torch.as_tensor(batch, device=self._device)))
             if isinstance(result, torch.Tensor):
                 # NumPy has no bfloat16, and the argmax of halves is that of their floats.
                 result = result.float() if result.is_floating_point() else result
