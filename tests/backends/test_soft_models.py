@@ -262,7 +262,8 @@ def test_an_answer_of_an_unknown_kind_is_told_as_a_failure(tmp_path: Path) -> No
         "threads": 1,
     }
     with bare_process(tmp_path) as process:
-        assert process.tell({"ask": "open", "model": question})["opened"]["soft"] is True
+        asked = {"ask": "open", "model": question, "sample": 3}
+        assert process.tell(asked, some_images(3).data)["opened"]["soft"] is True
         header = {"ask": "images", "count": 2, "answer": "verdicts"}
         told = process.tell(header, some_images(2).data)
     assert told == {

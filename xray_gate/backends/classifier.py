@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xray_gate.backends.fit import check_fit, widens
+from xray_gate.backends.half_precision import settle_precision
 from xray_gate.backends.interface import Differentiable, Runner, clipped, speaks_of_memory
 from xray_gate.backends.outputs import Head, find_head
 from xray_gate.core.errors import ModelAnswerError, NoGradients, ShapeMismatch
@@ -43,13 +44,14 @@ class Asking:
 class Classifier:
     """Answers with labels, and with probabilities where the model gives scores.
 
-    Opening it asks the model once, to see that it fits the probes.
+    Opening it asks the model once, to see that it fits the probes. `sample` are some of the
+    images, float32 (n, channels, height, width), to see whether half precision would do.
 
     Raises `ShapeMismatch` when the probes do not fit the model, `ModelAnswerError` when it does
     not answer as a classifier, and MemoryError.
     """
 
-    def __init__(self, runner: Runner, asking: Asking) -> None:
+    def __init__(self, runner: Runner, asking: Asking, sample: FloatArray | None = None) -> None:
         self._runner = runner
         declared = runner.declared
         settled = asking.preprocessing.settled(
@@ -59,6 +61,10 @@ class Classifier:
         check_fit(runner.declared, self._prepare(_ramp(1, asking.input_shape)), self._layout)
         self._fixed_batch, self._head = self._try_out()
         self._differentiable: Differentiable | None = None
+        # Probabilities and slopes are compared with each other, and stay in full precision.
+        self._for_labels, self._precision = settle_precision(
+            runner, self._labels_by, asking.batch_size, sample
+        )
 
     @property
     def classes(self) -> int:
@@ -72,14 +78,12 @@ class Classifier:
 
     def labels(self, batch: Batch) -> LabelArray:
         """The labels of all questions, int64 (n,)."""
-        labels = np.empty(len(batch), dtype=np.int64)
-        self._fill(labels, batch, self._head.labels)
-        return labels
+        return self._labels_by(self._for_labels, batch, self._asking.batch_size)
 
     def probabilities(self, batch: Batch) -> FloatArray:
         """Float32 (n, classes), each row in [0, 1] with the sum 1; see `Head.probabilities`."""
         found = np.empty((len(batch), self.classes), dtype=np.float32)
-        self._fill(found, batch, self._head.probabilities)
+        self._fill(found, batch, self._head.probabilities, self._runner, self._asking.batch_size)
         return found
 
     def slopes(self, batch: Batch, label: int) -> Slopes:
@@ -117,11 +121,23 @@ class Classifier:
         found.probabilities[rows] = probabilities[: len(inputs)]
         found.log_odds[rows] = self._asking.preprocessing.pull_back(slopes[: len(inputs)])
 
-    def _fill(self, found: Array, batch: Batch, read: Callable[[Array, int], Array]) -> None:
+    def _labels_by(self, runner: Runner, batch: Batch, batch_size: int) -> LabelArray:
+        labels = np.empty(len(batch), dtype=np.int64)
+        self._fill(labels, batch, self._head.labels, runner, batch_size)
+        return labels
+
+    def _fill(
+        self,
+        found: Array,
+        batch: Batch,
+        read: Callable[[Array, int], Array],
+        runner: Runner,
+        batch_size: int,
+    ) -> None:
         """Ask about all of `batch`, and put what `read` makes of each raw output into `found`."""
         if len(batch) == 0:
             return
-        step = self._fixed_batch or self._asking.batch_size
+        step = self._fixed_batch or batch_size
         make = self._maker(batch)
         # The next inputs are made while the model computes: NumPy lets go of the GIL.
         with ThreadPoolExecutor(max_workers=1) as ahead:
@@ -130,7 +146,7 @@ class Classifier:
                 inputs = coming.result()
                 if start + step < len(batch):
                     coming = ahead.submit(make, start + step, start + 2 * step)
-                answers = read(self._runner.run(inputs), len(inputs))
+                answers = read(runner.run(inputs), len(inputs))
                 rows = found[start : start + step]
                 rows[:] = answers[: len(rows)]
 
@@ -153,10 +169,11 @@ class Classifier:
         return lambda start, stop: points.inputs(start, min(stop, len(batch)))
 
     @property
-    def input(self) -> str:
-        """The layout and type that the model is asked in, as in `nhwc uint8`."""
+    def facts(self) -> dict[str, str]:
+        """What the model is asked in: layout and type, as in `nhwc uint8`, and the precision."""
         preprocessing = self._asking.preprocessing
-        return f"{preprocessing.layout} {preprocessing.dtype}"
+        facts = {"input": f"{preprocessing.layout} {preprocessing.dtype}"}
+        return facts if self._precision is None else {**facts, "precision": self._precision}
 
     @property
     def _layout(self) -> Layout:

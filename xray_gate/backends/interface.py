@@ -58,6 +58,13 @@ class Runner(Protocol):
         """
         ...
 
+    def in_half(self) -> "Runner | None":
+        """The same model in half precision, where that is faster.
+
+        Its environment names its `precision`. Where it overflows, it answers in full precision.
+        """
+        ...
+
     def differentiable(self) -> "Differentiable":
         """The same model, to be asked for gradients; raises `NoGradients` where it shows none."""
         ...
@@ -103,7 +110,12 @@ def clipped(error: BaseException) -> str:
 
 
 def missing_extra(module: str, error: ImportError) -> InputError:
-    """The error for a runtime that is not installed or cannot be imported."""
+    """The error for a runtime that is not installed or cannot be imported.
+
+    Raises MemoryError where it is there, and memory ran out while it was loaded.
+    """
+    if speaks_of_memory(str(error)):
+        raise MemoryError(str(error)) from error
     return InputError(
         f"{module} cannot be imported ({error}); install `xray-gate[cpu]` or `xray-gate[gpu]`"
     )

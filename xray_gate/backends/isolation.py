@@ -92,7 +92,7 @@ class IsolatedModel:
         self._format = model_format
         self._shape = request.input_shape
         self._batch_size = request.batch_size
-        self._opened = self._open(question, request.classes)
+        self._opened = self._open(question, request)
 
     @property
     def classes(self) -> int:
@@ -163,11 +163,16 @@ class IsolatedModel:
             probabilities[rows], log_odds[rows] = part.probabilities, part.log_odds
         return Slopes(probabilities, log_odds)
 
-    def _open(self, question: dict[str, object], least_classes: int) -> Opened:
+    def _open(self, question: dict[str, object], request: ModelRequest) -> Opened:
+        ask: dict[str, object] = {"ask": "open", "model": question}
+        sample = request.sample
+        arrays = []
+        # Half precision is for GPUs.
+        if sample is not None and len(sample) and _may_use_cuda(request.device):
+            ask["sample"] = len(sample)
+            arrays.append(np.ascontiguousarray(sample, dtype="<f4").data)
         try:
-            return parse_opened(
-                self._process.tell({"ask": "open", "model": question}), least_classes
-            )
+            return parse_opened(self._process.tell(ask, *arrays), request.classes)
         except ModelProcessError as error:
             self._process.refuse(error)
 

@@ -66,6 +66,9 @@ class OnnxRunner:
             )
         return output
 
+    def in_half(self) -> None:
+        """None: a session computes as its file says."""
+
     def differentiable(self) -> TorchModule:
         """The file as a module of PyTorch, on the device of the session."""
         from xray_gate.backends.onnx_as_torch import convert

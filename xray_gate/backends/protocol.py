@@ -3,7 +3,8 @@
 A message is four bytes (the header's length, big-endian), a header (one JSON object) and raw
 little-endian arrays whose sizes follow from the header. Nothing is ever unpickled.
 
-    to the model   {"ask": "open", "model": ...}        -> {"opened": {...}}
+    to the model   {"ask": "open", "model": ..., "sample": n}
+                              float32 images, if there is a sample -> {"opened": {...}}
                    {"ask": "images", "count": m}
                               float32 images
                    {"ask": "plane", "count": m, "clip": true}

@@ -26,6 +26,9 @@ class PyfuncRunner:
         question = batch if self._name is None else {self._name: batch}
         return as_array(self._model.predict(question))
 
+    def in_half(self) -> None:
+        """None: what computes is not ours to set."""
+
     def differentiable(self) -> NoReturn:
         """Raises `NoGradients`: `predict` may do anything."""
         raise NoGradients(

@@ -97,6 +97,15 @@ def read_batch(header: Mapping[str, Any], shape: Shape, read: Callable[[int], by
     raise ValueError(f"there is no question of the kind {ask!r}")
 
 
+def read_sample(header: Mapping[str, Any], read: Callable[[int], bytearray]) -> FloatArray | None:
+    """The images that follow the request to open a model, as many as its `sample` says, if any."""
+    if "sample" not in header:
+        return None
+    shape = (_length(header, "sample"), *header["model"]["input_shape"])
+    data = read(4 * int(np.prod(shape)))
+    return np.frombuffer(data, dtype="<f4").reshape(shape)
+
+
 def _of_images(batch: Images, step: int) -> Iterator[Message]:
     for start in range(0, len(batch), step):
         pixels = batch.images(start, min(start + step, len(batch)))

@@ -8,9 +8,9 @@ from xray_gate.backends.classifier import Asking, Classifier
 from xray_gate.backends.formats import Format
 from xray_gate.backends.interface import ModelSpec, Runner, speaks_of_memory
 from xray_gate.backends.protocol import LENGTH_BYTES, decode_header, encode_header, header_length
-from xray_gate.backends.questions import read_batch
+from xray_gate.backends.questions import read_batch, read_sample
 from xray_gate.core.errors import InputError, ModelAnswerError, NoGradients, ShapeMismatch
-from xray_gate.probing.batches import Batch
+from xray_gate.probing.batches import Batch, FloatArray
 from xray_gate.probing.preprocessing import Preprocessing
 
 _MESSAGE_LIMIT = 2000
@@ -36,7 +36,8 @@ class _Server:
         """The answer's parts; whatever goes wrong is an answer too."""
         try:
             if header["ask"] == "open":
-                return [encode_header({"opened": self._open(header["model"])})]
+                sample = read_sample(header, lambda count: _read(self._source, count))
+                return [encode_header({"opened": self._open(header["model"], sample)})]
             # All of a question is read before it is asked, or the next would start inside it.
             batch = read_batch(header, self._shape, lambda count: _read(self._source, count))
             if self._classifier is None:
@@ -46,7 +47,7 @@ class _Server:
             message = _text(error)[:_MESSAGE_LIMIT]
             return [encode_header({"error": _kind(error), "message": message})]
 
-    def _open(self, model: dict[str, Any]) -> dict[str, Any]:
+    def _open(self, model: dict[str, Any], sample: FloatArray | None) -> dict[str, Any]:
         runner = open_runner(
             model["format"], ModelSpec(Path(model["path"]), model["device"], model["threads"])
         )
@@ -59,12 +60,12 @@ class _Server:
             input_shape=self._shape,
             batch_size=model["batch_size"],
         )
-        self._classifier = Classifier(runner, asking)
+        self._classifier = Classifier(runner, asking, sample)
         return {
             "classes": self._classifier.classes,
             "soft": self._classifier.soft,
             "architecture": runner.architecture,
-            "environment": {**runner.environment, "input": self._classifier.input},
+            "environment": {**runner.environment, **self._classifier.facts},
         }
 
 

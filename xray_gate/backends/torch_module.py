@@ -1,6 +1,7 @@
 """PyTorch models: TorchScript, exported programs and MLflow's pytorch flavour."""
 
 import contextlib
+import copy
 import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -32,19 +33,44 @@ class TorchRunner:
         self.environment = environment
         self._module = module
         self._device = device
+        on_cuda = device.type == "cuda"
         # On a CPU nothing is gained by it, and NumPy makes the points while the model computes.
-        self.tensor_device = device if device.type == "cuda" else None
+        self.tensor_device = device if on_cuda else None
+        self.half = "float16" if on_cuda and declared.dtype != "float16" else None
+        self._autocast: str | None = None
 
     def run(self, batch: Any) -> npt.NDArray[Any]:
         """The output for `batch`; of a tuple or list the first, of a mapping `logits`."""
         import torch
 
         with torch.inference_mode():
-            result = _main_output(self._module(torch.as_tensor(batch, device=self._device)))
-            if isinstance(result, torch.Tensor):
-                # NumPy has no bfloat16, and the argmax of halves is that of their floats.
-                result = result.float() if result.is_floating_point() else result
-                result = result.cpu().numpy()
+            given = torch.as_tensor(batch, device=self._device)
+            if self._autocast is None:
+                return self._answer(given)
+            # The model may overwrite what it is given.
+            with torch.autocast(self._device.type, getattr(torch, self._autocast)):
+                answer = self._answer(given.clone())
+            # Points far outside the images overflow half precision, not single.
+            finite = answer.dtype.kind != "f" or bool(np.isfinite(answer).all())
+            return answer if finite else self._answer(given)
+
+    def in_half(self) -> "TorchRunner | None":
+        """The same module, its matrix products and convolutions in half precision."""
+        if self.half is None:
+            return None
+        runner = copy.copy(self)
+        runner._autocast = self.half
+        runner.environment = {**self.environment, "precision": self.half}
+        return runner
+
+    def _answer(self, given: Any) -> npt.NDArray[Any]:
+        import torch
+
+        result = _main_output(self._module(given))
+        if isinstance(result, torch.Tensor):
+            # NumPy has no bfloat16, and the argmax of halves is that of their floats.
+            result = result.float() if result.is_floating_point() else result
+            result = result.cpu().numpy()
         return as_array(result)
 
     def differentiable(self) -> TorchModule:
@@ -111,6 +137,8 @@ def _prepare(spec: ModelSpec) -> tuple[Any, Any]:
     # TF32 rounds the inputs to 10 bits: labels near a boundary would depend on the GPU.
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
+    # The same seed must give the same report.
+    torch.backends.cudnn.deterministic = True
     return torch, _device(torch, spec.device)
 
 

@@ -1,12 +1,18 @@
 """How a policy wants a model to be opened and asked."""
 
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from xray_gate.core.errors import InputError, ModelAnswerError
 from xray_gate.policy.files import Policy
 from xray_gate.probing.preprocessing import Preprocessing
 from xray_gate.probing.probe_set import ProbeSet
 from xray_gate.scan.ports import Device, ModelLimits, ModelRequest, OpenModel
+
+# Of four planes; evenly spaced, so that samples in a row are of different classes as a rule.
+_SAMPLE = 12
 
 
 def preprocessing_of(policy: Policy) -> Preprocessing:
@@ -40,7 +46,9 @@ def probed_request(path: Path, policy: Policy, probes: ProbeSet, device: Device)
     Raises `InputError` where these hold a label that the policy does not know of.
     """
     shape = probes.images.shape[1:]
-    return model_request(path, policy, _least_classes(policy, probes), shape, device)
+    request = model_request(path, policy, _least_classes(policy, probes), shape, device)
+    rows = np.linspace(0, len(probes) - 1, min(_SAMPLE, len(probes))).astype(np.int64)
+    return replace(request, sample=probes.images[rows])
 
 
 def check_classes(policy: Policy, model: OpenModel) -> None:

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+from xray_gate.probing.batches import FloatArray
 from xray_gate.probing.oracle import SoftLabelOracle
 from xray_gate.probing.preprocessing import Preprocessing
 
@@ -30,7 +31,9 @@ class ModelRequest:
     """Which model to open, and how to ask it.
 
     `classes` is the number of labels the probes know (their largest label + 1); the model must
-    have at least that many. `input_shape` is that of one probe: (channels, height, width).
+    have at least that many. `input_shape` is that of one probe: (channels, height, width). On
+    `sample`, some of the probes as float32 (n, channels, height, width), half precision is compared
+    with full precision before it is used; without it, it is not used.
     """
 
     path: Path
@@ -41,6 +44,7 @@ class ModelRequest:
     device: Device
     limits: ModelLimits
     batch_size: int = 256
+    sample: FloatArray | None = field(default=None, compare=False, repr=False)
 
 
 class OpenModel(SoftLabelOracle, Protocol):
