@@ -98,7 +98,7 @@ def test_a_model_answers_as_it_does_for_arrays(
     opener: Callable[[Path], Runner], tmp_path: Path
 ) -> None:
     r = request(tmp_path)
-    asking = Asking(r.preprocessing, r.outputs, r.classes, r.input_shape, r.batch_size)
+    asking = Asking(r.preprocessing, r.outputs, r.classes, r.input_shape, r.batch_size or 8)
     plain = tiny_onnx.brightest_channel(tmp_path / "plain.onnx")
     arrays = Classifier(open_onnx(ModelSpec(plain, "cpu", 1)), asking)
     tensors = Classifier(opener(tmp_path), asking)

@@ -35,7 +35,7 @@ def script(folder: Path) -> TorchRunner:
 
 def classifier(runner: Runner, sample: FloatArray | None) -> Classifier:
     r = request(Path())
-    asking = Asking(r.preprocessing, r.outputs, r.classes, r.input_shape, r.batch_size)
+    asking = Asking(r.preprocessing, r.outputs, r.classes, r.input_shape, r.batch_size or 8)
     return Classifier(runner, asking, sample)
 
 

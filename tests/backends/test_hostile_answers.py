@@ -38,7 +38,8 @@ def question():
     return count
 
 header()
-send({"opened": {"classes": CLASSES, "soft": SOFT, "architecture": None, "environment": {}}})
+OPENED = {"classes": CLASSES, "soft": SOFT, "batch_size": 8}
+send({"opened": OPENED | {"architecture": None, "environment": {}}})
 nan, inf = float("nan"), float("inf")
 """
 SOUND = [0.25, 0.5, 0.25]

@@ -24,7 +24,7 @@ from xray_gate.scan.ports import ModelOpener
 def opened(path: Path, **changes: Any) -> Classifier:
     """As the model's process opens it."""
     r = request(path, **changes)
-    asking = Asking(r.preprocessing, r.outputs, r.classes, r.input_shape, r.batch_size)
+    asking = Asking(r.preprocessing, r.outputs, r.classes, r.input_shape, r.batch_size or 8)
     return Classifier(open_onnx(ModelSpec(find_source(path).path, "cpu", 1)), asking)
 
 

@@ -27,7 +27,13 @@ from xray_gate.core.errors import (
     XrayGateError,
 )
 
-HONEST = {"classes": 3, "soft": True, "architecture": None, "environment": {"onnxruntime": "1"}}
+HONEST = {
+    "classes": 3,
+    "soft": True,
+    "batch_size": 8,
+    "architecture": None,
+    "environment": {"onnxruntime": "1"},
+}
 
 
 def test_a_header_comes_back_as_it_was_sent() -> None:
@@ -61,6 +67,7 @@ def test_an_honest_opening_is_read() -> None:
     opened = parse_opened({"opened": HONEST | {"architecture": architecture}}, 2)
     assert opened.classes == 3
     assert opened.soft
+    assert opened.batch_size == 8
     assert opened.architecture == architecture
     assert opened.environment == {"onnxruntime": "1"}
 
@@ -85,6 +92,9 @@ def test_an_honest_opening_is_read() -> None:
                 {"soft": 1},
                 {"soft": "true"},
                 {"soft": None},
+                {"batch_size": 0},
+                {"batch_size": True},
+                {"batch_size": 10**9},
                 {"architecture": "sha256:short"},
                 {"architecture": 7},
                 {"environment": ["onnxruntime"]},

@@ -107,7 +107,7 @@ def test_a_model_of_labels_says_so_and_refuses(name: str, save: Save, tmp_path: 
 def test_the_process_itself_refuses_too(tmp_path: Path) -> None:
     path = tiny_onnx.brightest_channel_label(tmp_path / "m.onnx")
     r = request(path)
-    asking = Asking(r.preprocessing, r.outputs, r.classes, r.input_shape, r.batch_size)
+    asking = Asking(r.preprocessing, r.outputs, r.classes, r.input_shape, r.batch_size or 8)
     model = Classifier(open_onnx(ModelSpec(path, "cpu", 1)), asking)
     assert not model.soft
     with pytest.raises(ModelAnswerError, match="gives labels, not probabilities"):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from xray_gate.backends.batch_size import fitting_batch_size
 from xray_gate.backends.fit import check_fit, widens
 from xray_gate.backends.half_precision import settle_precision
 from xray_gate.backends.interface import Differentiable, Runner, clipped, speaks_of_memory
@@ -60,10 +61,11 @@ class Classifier:
         self._asking = replace(asking, preprocessing=settled)
         check_fit(runner.declared, self._prepare(_ramp(1, asking.input_shape)), self._layout)
         self._fixed_batch, self._head = self._try_out()
+        self.batch_size = self._fixed_batch or self._fitting_batch_size()
         self._differentiable: Differentiable | None = None
         # Probabilities and slopes are compared with each other, and stay in full precision.
         self._for_labels, self._precision = settle_precision(
-            runner, self._labels_by, asking.batch_size, sample
+            runner, self._labels_by, self.batch_size, sample
         )
 
     @property
@@ -78,12 +80,12 @@ class Classifier:
 
     def labels(self, batch: Batch) -> LabelArray:
         """The labels of all questions, int64 (n,)."""
-        return self._labels_by(self._for_labels, batch, self._asking.batch_size)
+        return self._labels_by(self._for_labels, batch, self.batch_size)
 
     def probabilities(self, batch: Batch) -> FloatArray:
         """Float32 (n, classes), each row in [0, 1] with the sum 1; see `Head.probabilities`."""
         found = np.empty((len(batch), self.classes), dtype=np.float32)
-        self._fill(found, batch, self._head.probabilities, self._runner, self._asking.batch_size)
+        self._fill(found, batch, self._head.probabilities, self._runner, self.batch_size)
         return found
 
     def slopes(self, batch: Batch, label: int) -> Slopes:
@@ -100,7 +102,7 @@ class Classifier:
             np.empty((len(batch), self.classes), dtype=np.float32),
             np.empty((len(batch), *self._asking.input_shape), dtype=np.float32),
         )
-        step = self._fixed_batch or min(self._asking.batch_size, _SLOPES_AT_A_TIME)
+        step = self._fixed_batch or min(self.batch_size, _SLOPES_AT_A_TIME)
         for start in range(0, len(batch), step):
             inputs = self._inputs(batch, start, min(start + step, len(batch)))
             self._fill_slopes(found, start, inputs, label)
@@ -170,9 +172,12 @@ class Classifier:
 
     @property
     def facts(self) -> dict[str, str]:
-        """What the model is asked in: layout and type, as in `nhwc uint8`, and the precision."""
+        """How the model is asked: layout and type, as in `nhwc uint8`, images and precision."""
         preprocessing = self._asking.preprocessing
-        facts = {"input": f"{preprocessing.layout} {preprocessing.dtype}"}
+        facts = {
+            "input": f"{preprocessing.layout} {preprocessing.dtype}",
+            "batch": str(self.batch_size),
+        }
         return facts if self._precision is None else {**facts, "precision": self._precision}
 
     @property
@@ -206,6 +211,13 @@ class Classifier:
         except (ShapeMismatch, ModelAnswerError):
             # Traced models often have the one image of the trace baked in without declaring it.
             return 1, self._trial(1)
+
+    def _fitting_batch_size(self) -> int:
+        """The one asked for, or on a GPU the largest half of it that fits into its memory."""
+        wanted = self._asking.batch_size
+        if self._runner.environment["device"] != "cuda":
+            return wanted
+        return fitting_batch_size(wanted, self._trial)
 
     def _trial(self, rows: int) -> Head:
         sample = self._prepare(_ramp(rows, self._asking.input_shape))

@@ -14,7 +14,7 @@ from xray_gate.scan.ports import Device
 
 _OUT_OF_MEMORY = re.compile(
     r"bad[_ ]alloc|MemoryError|can(?:no|')t allocate memory|failed to allocate memory|"
-    r"not enough memory|failed to map segment|can't start new thread",
+    r"not enough memory|failed to map segment|can't start new thread|CUDA.{0,20}out of memory",
     re.IGNORECASE,
 )
 
@@ -43,7 +43,7 @@ class Runner(Protocol):
 
     @property
     def environment(self) -> dict[str, str]:
-        """Versions and device that answer."""
+        """Versions and `device` ("cpu" or "cuda") that answer."""
         ...
 
     @property

@@ -91,7 +91,6 @@ class IsolatedModel:
         self._process = process
         self._format = model_format
         self._shape = request.input_shape
-        self._batch_size = request.batch_size
         self._opened = self._open(question, request)
 
     @property
@@ -186,7 +185,7 @@ class IsolatedModel:
     ) -> Iterator[tuple[int, Part]]:
         """Where each message's answer begins, and what `parse` makes of it, `each` bytes a row."""
         start = 0
-        for message in messages(batch, self._shape, self._batch_size, each):
+        for message in messages(batch, self._shape, self._opened.batch_size, each):
             try:
                 header = {**message.header, "answer": answer, **details}
                 told = self._process.tell(header, *message.arrays)

@@ -53,6 +53,7 @@ _LENGTH = struct.Struct(">I")
 LENGTH_BYTES = _LENGTH.size
 
 _MOST_CLASSES = 1_000_000
+_LARGEST_BATCH = 1_000_000
 # The sum of a row that was normalised in double precision and rounded to single.
 _ROUNDING = 1e-5
 _MOST_FACTS = 32
@@ -65,6 +66,7 @@ class Opened:
 
     classes: int
     soft: bool
+    batch_size: int
     architecture: str | None
     environment: dict[str, str]
 
@@ -108,18 +110,21 @@ def parse_opened(header: Mapping[str, Any], least_classes: int) -> Opened:
     opened = header.get("opened")
     if set(header) != {"opened"} or not isinstance(opened, dict):
         broken("it did not answer the request to open the model")
-    if set(opened) != {"classes", "soft", "architecture", "environment"}:
+    if set(opened) != {"classes", "soft", "batch_size", "architecture", "environment"}:
         broken("its answer has other fields than agreed")
     classes, soft, architecture = opened["classes"], opened["soft"], opened["architecture"]
     if type(soft) is not bool:
         broken("it does not say whether it gives scores")
     if type(classes) is not int or not least_classes <= classes <= _MOST_CLASSES:
         broken("it reports an impossible number of classes")
+    batch_size = opened["batch_size"]
+    if type(batch_size) is not int or not 1 <= batch_size <= _LARGEST_BATCH:
+        broken("it reports an impossible size of its batches")
     if architecture is not None and not (
         isinstance(architecture, str) and _ARCHITECTURE.fullmatch(architecture)
     ):
         broken("its hash of the architecture is none")
-    return Opened(classes, soft, architecture, _environment(opened["environment"]))
+    return Opened(classes, soft, batch_size, architecture, _environment(opened["environment"]))
 
 
 def parse_count(header: Mapping[str, Any], answer: Answer, expected: int) -> None:

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from xray_gate.backends.batch_size import chosen_batch_size
 from xray_gate.backends.classifier import Asking, Classifier
 from xray_gate.backends.formats import Format
 from xray_gate.backends.interface import ModelSpec, Runner, speaks_of_memory
@@ -53,17 +54,19 @@ class _Server:
         )
         channels, height, width = model["input_shape"]
         self._shape = (channels, height, width)
+        device = runner.environment["device"]
         asking = Asking(
             preprocessing=Preprocessing.from_json(model["preprocessing"]),
             outputs=model["outputs"],
             classes=model["classes"],
             input_shape=self._shape,
-            batch_size=model["batch_size"],
+            batch_size=model["batch_size"] or chosen_batch_size(self._shape, device),
         )
         self._classifier = Classifier(runner, asking, sample)
         return {
             "classes": self._classifier.classes,
             "soft": self._classifier.soft,
+            "batch_size": self._classifier.batch_size,
             "architecture": runner.architecture,
             "environment": {**runner.environment, **self._classifier.facts},
         }

@@ -33,7 +33,8 @@ class ModelRequest:
     `classes` is the number of labels the probes know (their largest label + 1); the model must
     have at least that many. `input_shape` is that of one probe: (channels, height, width). On
     `sample`, some of the probes as float32 (n, channels, height, width), half precision is compared
-    with full precision before it is used; without it, it is not used.
+    with full precision before it is used; without it, it is not used. Without a `batch_size`, one
+    is chosen for the shape and the device.
     """
 
     path: Path
@@ -43,7 +44,7 @@ class ModelRequest:
     input_shape: tuple[int, int, int]
     device: Device
     limits: ModelLimits
-    batch_size: int = 256
+    batch_size: int | None = None
     sample: FloatArray | None = field(default=None, compare=False, repr=False)
 
 
