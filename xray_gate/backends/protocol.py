@@ -9,10 +9,13 @@ little-endian arrays whose sizes follow from the header. Nothing is ever unpickl
                               float32 images
                    {"ask": "plane", "count": m, "clip": true}
                               float32 origin, a, b and (m, 2) coordinates
+                   {"ask": "planes", "count": m, "planes": k}
+                              float32 origins, a, b (each k images), bool clips (k,),
+                              int64 planes (m,), float32 (m, 2) coordinates
                    {"ask": "stamps", "count": m, "images": n, "triggers": k}
                               float32 images, masks (k, height, width) and patterns,
-                              int64 questions (m,), see `probing.oracle.Stamps`
-                   each of the three with "answer": "labels" or "probabilities", or with
+                              int64 questions (m,), see `probing.batches.Stamps`
+                   each of the four with "answer": "labels" or "probabilities", or with
                    "answer": "slopes", "label": c
     from it        {"labels": m}                        int64 labels
                    {"probabilities": m}                 float32 (m, classes)
