@@ -145,7 +145,7 @@ def started(case: Case, sampling: Sampling, stops: bool) -> Iterator[Run]:
                 open_bytes=open_bytes,
                 peak_bytes=peak_bytes(child),
                 planes=_planes(run, plan),
-                batch=case.request().batch_size,
+                batch=int(model.environment["batch"]),
                 verdict=None if judging is None else judging.verdict(run.evidence),
             )
 

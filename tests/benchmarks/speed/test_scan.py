@@ -62,7 +62,7 @@ def test_the_command_prints_a_table_and_writes_every_round(
     assert [len(row["rounds"]) for row in told["rows"]] == [1, 1, 1, 1]
     assert told["machine"]["threads"] >= 1
     printed = capsys.readouterr().out
-    assert "| tiny.onnx | dense, batch 256 |" in printed
+    assert "| tiny.onnx | dense, batch 64 |" in printed
     assert "| 100% | - | - | - | - |" in printed
 
 
