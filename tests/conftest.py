@@ -3,8 +3,13 @@
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = ("tests.support.databases",)
+
+# How long an example takes is the machine's business, and no test is about it.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 _INHERITED = ("MLFLOW_", "XRAY_GATE_")
 

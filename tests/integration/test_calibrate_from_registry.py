@@ -85,6 +85,8 @@ def place(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Ite
     ):
         patch.setenv("MLFLOW_TRACKING_URI", site.tracking_uri)
         patch.setenv("OMP_NUM_THREADS", "1")
+        # MLflow remembers the experiment of whichever server was asked before in this process.
+        mlflow.set_experiment("training")
         register(folder)
         ran = xray_gate(*runner_arguments(site), "--once")
         assert ran.returncode == 0, ran.stderr
