@@ -306,7 +306,7 @@ class Word:
     def judges(self, kind: str) -> bool:
         return kind == "valid"
 
-    def settled(self, scores: Mapping[str, Sequence[float]], of: int) -> str | None:
+    def settled(self, scores: Mapping[str, Sequence[float]]) -> str | None:
         self.told.append({name: list(values) for name, values in scores.items()})
         return "it is settled" if len(scores["ats.valid"]) >= self._after else None
 

@@ -41,7 +41,7 @@ def stopping(side: str = "below", bound: float = 1.0, **more: Any) -> XrayStoppi
 def first_word(rule: XrayStopping, scores: list[float]) -> tuple[int, bool] | None:
     """After how many planes the rule first speaks, and whether it says that the bound is passed."""
     for count in range(rule.least, N, rule.least):
-        said = rule.settled({ENTROPY: scores[:count]}, N)
+        said = rule.settled({ENTROPY: scores[:count]})
         if said is not None:
             return count, "no judged score" not in said
     return None
@@ -65,49 +65,49 @@ def test_all_planes_say_otherwise_no_more_often_than_promised(
 
 def test_looking_often_takes_more_certainty() -> None:
     scores = {ENTROPY: [1.6, 1.7, 1.5, 1.4, 1.6, 1.5]}
-    assert replace(stopping(bound=1.05), least=6).settled(scores, N) is not None
-    assert replace(stopping(bound=1.05), least=1).settled(scores, N) is None
+    assert replace(stopping(bound=1.05), least=6).settled(scores) is not None
+    assert replace(stopping(bound=1.05), least=1).settled(scores) is None
 
 
 def test_a_word_names_the_score_and_the_chance() -> None:
     low, high = [0.1] * 9, [2.5] * 9
-    beyond = stopping().settled({ENTROPY: low}, N)
+    beyond = stopping().settled({ENTROPY: low})
     assert beyond == f"{ENTROPY} of all 20 planes lies beyond its bound, but for a chance of 1 %"
-    within = stopping().settled({ENTROPY: high}, N)
+    within = stopping().settled({ENTROPY: high})
     assert within is not None
     assert within.startswith("no judged score of all 20 planes lies beyond its bound")
-    assert stopping("above").settled({ENTROPY: high}, N) is not None
-    assert "no judged" in str(stopping("both", upper_bound=5.0).settled({ENTROPY: high}, N))
-    assert "beyond" in str(stopping("both", upper_bound=1.5).settled({ENTROPY: high}, N))
-    assert stopping().settled({ENTROPY: [0.9, 1.1] * 5}, N) is None
+    assert stopping("above").settled({ENTROPY: high}) is not None
+    assert "no judged" in str(stopping("both", upper_bound=5.0).settled({ENTROPY: high}))
+    assert "beyond" in str(stopping("both", upper_bound=1.5).settled({ENTROPY: high}))
+    assert stopping().settled({ENTROPY: [0.9, 1.1] * 5}) is None
 
 
 def test_few_planes_that_agree_are_not_believed_at_once() -> None:
-    assert stopping().settled({ENTROPY: [1.3, 1.3, 1.3]}, N) is None
-    assert stopping().settled({ENTROPY: [9.0]}, N) is None
+    assert stopping().settled({ENTROPY: [1.3, 1.3, 1.3]}) is None
+    assert stopping().settled({ENTROPY: [9.0]}) is None
 
 
 def test_every_judged_score_must_be_settled_for_a_pass_and_one_for_a_refusal() -> None:
     bounds = {name: {"bound": 1.0, "suspicious": "below"} for name in (ENTROPY, AREAS)}
     rule = XrayStopping(bounds, planes=N, least=3, error=0.01)
     high, open_one, low = [2.5] * 9, [0.9, 1.1] * 5, [0.1] * 9
-    assert rule.settled({ENTROPY: high, AREAS: open_one}, N) is None
-    assert rule.settled({ENTROPY: high}, N) is None
-    assert rule.settled({ENTROPY: high, AREAS: high}, N) is not None
-    assert AREAS in str(rule.settled({ENTROPY: open_one, AREAS: low}, N))
+    assert rule.settled({ENTROPY: high, AREAS: open_one}) is None
+    assert rule.settled({ENTROPY: high}) is None
+    assert rule.settled({ENTROPY: high, AREAS: high}) is not None
+    assert AREAS in str(rule.settled({ENTROPY: open_one, AREAS: low}))
 
 
 def test_a_score_of_all_planes_leaves_no_chance() -> None:
     bounds = {HORIZON: {"bound": 0.5, "suspicious": "above"}}
     rule = XrayStopping(bounds, planes=N, least=3, error=0.01)
-    assert "chance" not in str(rule.settled({HORIZON: [0.49] * N}, N))
-    assert rule.settled({HORIZON: [0.49] * (N - 1)}, N) is None
-    assert rule.settled({"largest_share.valid": [0.1] * 9}, N) is None
+    assert "chance" not in str(rule.settled({HORIZON: [0.49] * N}))
+    assert rule.settled({HORIZON: [0.49] * (N - 1)}) is None
+    assert rule.settled({"largest_share.valid": [0.1] * 9}) is None
 
 
 def test_nothing_judged_is_worth_no_more_planes() -> None:
     rule = XrayStopping({}, planes=N, least=3, error=0.01)
-    assert "no threshold" in str(rule.settled({}, N))
+    assert "no threshold" in str(rule.settled({}))
     assert not rule.judges("valid")
     assert stopping().judges("valid")
     assert not stopping().judges("unclipped")
@@ -176,3 +176,11 @@ def test_a_scan_that_does_not_say_how_it_was_to_stop_is_not_judged(name: str) ->
     found = replace(xray(), parameters={**PARAMETERS, name: None})
     with pytest.raises(CannotJudge, match="how many planes"):
         why_stopped([], found)
+
+
+def test_what_settled_the_scan_has_to_be_what_is_judged() -> None:
+    """The mean that evidence names lies within the bound, its planes say otherwise."""
+    low, high = short_scan([0.1] * 9), short_scan([2.5] * 9)
+    for planes, named in ((low, high), (high, low)):
+        mixed = {**planes.statistics, "renyi_entropy": named.statistics["renyi_entropy"]}
+        assert judged(replace(planes, statistics=mixed)).outcome is Outcome.INCONCLUSIVE

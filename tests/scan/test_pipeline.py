@@ -357,3 +357,28 @@ def test_evidence_and_policy_make_the_verdict(
 ) -> None:
     rules = tiny_policy([fixed(bound)])
     assert decide(rules, scan(tmp_path, rules=rules).evidence).verdict is verdict
+
+
+@pytest.mark.parametrize(("bound", "verdict"), [(1.0, Verdict.PASSED), (-0.1, Verdict.FAILED)])
+def test_a_policy_on_horizons_is_settled_by_them_and_judges(
+    bound: float, verdict: Verdict, tmp_path: Path
+) -> None:
+    thresholds = [fixed(bound, "above", "horizon_agreement.valid")]
+    rules = tiny_policy(thresholds, model_xray={"planes": 6, "least_planes": 2})
+    evidence = scan(tmp_path, rules=rules).evidence
+    found = xray_of(evidence).statistics
+    assert found["planes_drawn"] == {"unclipped": 2, "valid": 2}
+    assert len(found["per_plane"]["horizon_agreement"]["valid"]) == 6
+    assert decide(rules, evidence).verdict is verdict
+
+
+def test_a_policy_that_judges_areas_too_stops_where_both_are_settled(tmp_path: Path) -> None:
+    thresholds = [
+        fixed(1.0, "above", "horizon_agreement.valid"),
+        fixed(0.0, "below", "ats.valid"),
+    ]
+    rules = tiny_policy(thresholds, model_xray={"planes": 12, "least_planes": 2})
+    evidence = scan(tmp_path, rules=rules).evidence
+    assert 2 < xray_of(evidence).statistics["planes_drawn"]["valid"] <= 12
+    decision = decide(rules, evidence)
+    assert decision.verdict is Verdict.PASSED

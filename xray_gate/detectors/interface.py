@@ -55,11 +55,10 @@ class Stopping(Protocol):
         """Whether the verdict hangs on statistics of this kind (the part after the dot)."""
         ...
 
-    def settled(self, scores: Mapping[str, Sequence[float]], of: int) -> str | None:
+    def settled(self, scores: Mapping[str, Sequence[float]]) -> str | None:
         """Why further measurements would not change the verdict, in words; None if they might.
 
-        `scores`: `statistic.kind` to its values so far, of which there would be `of` in the end;
-        those that have as many are final.
+        `scores`: `statistic.kind` to its values so far.
         """
         ...
 

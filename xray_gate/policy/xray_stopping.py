@@ -61,24 +61,31 @@ class XrayStopping:
         """Whether a statistic of this pixel range is judged."""
         return any(statistic.endswith(f".{kind}") for statistic in self.thresholds)
 
-    def settled(self, scores: Scores, of: int) -> str | None:
+    def settled(self, scores: Scores) -> str | None:
         """Why more planes would not change the verdict; None if they might."""
         if not self.thresholds:
             return _NOTHING_TO_SETTLE
-        found = {name: self._beyond(name, scores.get(name, ()), of) for name in self.thresholds}
-        guessed = any(len(scores.get(name, ())) < of for name in self.thresholds)
+        beyond = self.beyond(scores)
+        if beyond is None:
+            return None
+        guessed = any(len(scores.get(name, ())) < self.planes for name in self.thresholds)
         chance = f", but for a chance of {100 * self.error:.3g} %" if guessed else ""
-        beyond = [name for name, is_beyond in found.items() if is_beyond]
-        if beyond:
-            return f"{beyond[0]} of all {of} planes lies beyond its bound{chance}"
-        if all(is_beyond is False for is_beyond in found.values()):
-            return f"no judged score of all {of} planes lies beyond its bound{chance}"
-        return None
+        which = beyond[0] if beyond else "no judged score"
+        return f"{which} of all {self.planes} planes lies beyond its bound{chance}"
 
-    def _beyond(self, statistic: str, values: Sequence[float], of: int) -> bool | None:
+    def beyond(self, scores: Scores) -> list[str] | None:
+        """The judged scores that lie beyond their bounds, whatever further planes say.
+
+        Where there are none, all lie within; None while any may do either.
+        """
+        found = {name: self._beyond(name, scores.get(name, ())) for name in self.thresholds}
+        beyond = [name for name, is_beyond in found.items() if is_beyond]
+        return beyond if beyond or None not in found.values() else None
+
+    def _beyond(self, statistic: str, values: Sequence[float]) -> bool | None:
         """Whether the mean of all planes lies beyond the bound; None while it may do either."""
         threshold = self.thresholds[statistic]
-        low, high = self._interval(statistic, values, of)
+        low, high = self._interval(statistic, values)
         bound, side = float(threshold["bound"]), threshold["suspicious"]
         if side == "above":
             low, high, bound = -high, -low, -bound
@@ -87,10 +94,10 @@ class XrayStopping:
             return True
         return False if low > bound and high < upper else None
 
-    def _interval(self, statistic: str, values: Sequence[float], of: int) -> tuple[float, float]:
+    def _interval(self, statistic: str, values: Sequence[float]) -> tuple[float, float]:
         """Where the mean of all planes lies; its own value once all are there."""
         count, least = len(values), _LEAST_SPREAD.get(statistic.partition(".")[0])
-        if count and count >= of:
+        if count and count >= self.planes:
             return float(np.mean(values)), float(np.mean(values))
         if count < 2 or least is None:
             return -math.inf, math.inf
@@ -101,7 +108,7 @@ class XrayStopping:
         sides = 2 if self.thresholds[statistic]["suspicious"] == "both" else 1
         share = self.error / (looks * len(self.thresholds) * sides)
         spread = max(float(np.std(values, ddof=1)), least)
-        half = -float(stdtrit(count - 1, share)) * spread * math.sqrt(1 / count - 1 / of)
+        half = -float(stdtrit(count - 1, share)) * spread * math.sqrt(1 / count - 1 / self.planes)
         return float(np.mean(values)) - half, float(np.mean(values)) + half
 
 
@@ -118,8 +125,10 @@ def why_stopped(checks: Sequence[Check], detector: DetectorEvidence) -> str | No
     if all(count == stopping.planes for count in drawn.values()):
         return None
     least = min(drawn.values())
-    reason = stopping.settled(scores, stopping.planes)
-    if reason is None:
+    beyond, reason = stopping.beyond(scores), stopping.settled(scores)
+    # What was settled has to be what is judged, to the last tie with a bound.
+    crossed = any(check.crossed is not None for check in checks)
+    if beyond is None or bool(beyond) != crossed:
         raise CannotJudge(
             f"{least} of {stopping.planes} planes were drawn, which leaves open on which side of "
             "this policy's bounds the scores lie; scan again with this policy"

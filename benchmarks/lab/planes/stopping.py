@@ -67,7 +67,7 @@ def _first_word(rule: XrayStopping, values: Scores) -> tuple[int, bool]:
     """After how many planes the rule speaks, and whether it refuses; all where it never does."""
     bound = rule.thresholds[SCORE]["bound"]
     for count in range(rule.least, rule.planes, rule.least):
-        if rule.settled({SCORE: values[:count].tolist()}, rule.planes) is not None:
+        if rule.settled({SCORE: values[:count].tolist()}) is not None:
             return count, bool(values[:count].mean() < bound)
     return rule.planes, bool(values.mean() < bound)
 

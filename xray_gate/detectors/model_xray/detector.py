@@ -14,7 +14,7 @@ import numpy as np
 from xray_gate.core.access import Access
 from xray_gate.detectors.interface import Detector, Findings, Inconclusive, Progress, Subject
 from xray_gate.detectors.model_xray.parameters import ModelXrayParameters
-from xray_gate.detectors.model_xray.statistics import Drawn, findings, scores_so_far
+from xray_gate.detectors.model_xray.statistics import Drawn, findings
 from xray_gate.probing.batches import FloatArray, JoinedPlanes
 from xray_gate.probing.horizon import horizon_points
 from xray_gate.probing.oracle import HardLabelOracle
@@ -142,8 +142,7 @@ class _Run:
         stopping = self.subject.stopping
         if stopping is None or self.done == 0:
             return None
-        scores = scores_so_far(self.drawn, self._oracle.classes)
-        return stopping.settled(scores, len(self.triples))
+        return stopping.settled(self.drawn.scores(self._oracle.classes))
 
     def draw_more(self) -> None:
         """Draw the next planes: up to the next look, or one where nobody looks."""

@@ -30,37 +30,38 @@ class Drawn:
     grids: list[SampledGrid] = field(default_factory=list)
     horizons: list[HorizonLabels] = field(default_factory=list)
 
-    def per_plane(self) -> dict[str, dict[PixelRange, list[float]]]:
-        """Both published scores of each plane, by range."""
+    def per_plane(self, classes: int) -> dict[str, dict[PixelRange, list[float]]]:
+        """The scores that are means over planes, of each plane, by range."""
         found: dict[str, dict[PixelRange, list[float]]] = {"renyi_entropy": {}, "ats": {}}
         for plane in self.planes:
             for name, by_range in found.items():
                 by_range.setdefault(plane.pixel_range, []).append(getattr(plane, name))
+        if self.horizons:
+            each = [float(agreeing_shares([labels], classes).sum()) for labels in self.horizons]
+            found["horizon_agreement"] = {HORIZON: each}
         return found
 
-
-def scores_so_far(drawn: Drawn, classes: int) -> dict[str, list[float]]:
-    """`statistic.range` to its value on each plane, for the statistics that are means of those."""
-    found = {
-        f"{name}.{pixel_range}": values
-        for name, by_range in drawn.per_plane().items()
-        for pixel_range, values in by_range.items()
-    }
-    if drawn.horizons:
-        each = [float(agreeing_shares([labels], classes).sum()) for labels in drawn.horizons]
-        found[f"horizon_agreement.{HORIZON}"] = each
-    return found
+    def scores(self, classes: int) -> dict[str, list[float]]:
+        """The same as `statistic.range` to its value on each plane."""
+        return {
+            f"{name}.{pixel_range}": values
+            for name, by_range in self.per_plane(classes).items()
+            for pixel_range, values in by_range.items()
+        }
 
 
 def findings(drawn: Drawn, parameters: ModelXrayParameters, classes: int, reason: str) -> Findings:
     """All statistics, with `reason` why no more planes were drawn."""
     ranges = parameters.pixel_ranges
-    per_plane = drawn.per_plane()
+    per_plane = drawn.per_plane(classes)
     shares = {r: _mean_shares(drawn.planes, r, classes) for r in ranges}
     ranked = {r: [*sorted(shares[r].tolist(), reverse=True), 0.0] for r in ranges}
     agreeing = {HORIZON: agreeing_shares(drawn.horizons, classes)} if drawn.horizons else {}
     statistics = {
-        **{name: {r: float(np.mean(per_plane[name][r])) for r in ranges} for name in per_plane},
+        **{
+            name: {r: float(np.mean(per_plane[name][r])) for r in ranges}
+            for name in ("renyi_entropy", "ats")
+        },
         "largest_share": {r: ranked[r][0] for r in ranges},
         "runner_up_share": {r: ranked[r][1] for r in ranges},
         "horizon_agreement": {r: float(agreeing[r].sum()) for r in agreeing},
