@@ -8,44 +8,28 @@ from copy import deepcopy
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
-from xray_gate.probing.planes import Plane
+from benchmarks.speed.plain import BATCH, PlaneGrid
+from benchmarks.speed.plan import Floats
 
 # Of the published procedure.
-BATCH = 128
 ETA = 5.0
 
 
-class PlaneGrid(Dataset[Tensor]):
-    """All points of a plane's grid, made one by one as they are asked for."""
-
-    def __init__(self, plane: Plane, size: int) -> None:
-        self._axes = plane.axes(size, ETA)
-        vectors = (plane.origin, plane.a, plane.b)
-        self._origin, self._a, self._b = (torch.from_numpy(vector) for vector in vectors)
-
-    def __len__(self) -> int:
-        return len(self._axes[0]) * len(self._axes[1])
-
-    def __getitem__(self, index: int) -> Tensor:
-        row, column = divmod(index, len(self._axes[0]))
-        u, v = float(self._axes[0][column]), float(self._axes[1][row])
-        return self._origin + u * self._a + v * self._b
-
-
 def plain_loop(
-    network: nn.Module, planes: Sequence[Plane], size: int, device: torch.device
+    network: nn.Module, triples: Sequence[Floats], size: int, device: torch.device
 ) -> float:
-    """Seconds for the labels of all planes, unclipped, one after the other."""
+    """Seconds for the labels of the planes of all triples, unclipped, one after the other."""
     network = deepcopy(network).to(device)
     with torch.inference_mode():
-        network(torch.rand(BATCH, *planes[0].origin.shape, device=device)).cpu()
+        network(torch.rand(BATCH, *triples[0].shape[1:], device=device)).cpu()
         started = time.perf_counter()
-        for plane in planes:
+        for samples in triples:
+            grid = PlaneGrid(samples, size, ETA, clip=False)
             labels = [
                 network(batch.to(device)).argmax(dim=1).cpu().numpy()
-                for batch in DataLoader(PlaneGrid(plane, size), batch_size=BATCH)
+                for batch in DataLoader(grid, batch_size=BATCH)
             ]
             np.concatenate(labels)
         return time.perf_counter() - started

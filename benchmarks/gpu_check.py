@@ -65,15 +65,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     device = torch.device(options.device)
     probes = read_probes(options.probes)
     drawn = draw_planes(probes, options.planes, np.random.default_rng(0))
-    planes = [plane for _, plane in drawn]
+    first = drawn[0][1]
     network = random_network(options.architecture, probes)
     with tempfile.TemporaryDirectory() as folder:
         models = options.models or saved(network, probes, options.device, Path(folder))
-        found = {path.name: compare(path, probes, planes[0], options) for path in models}
-    plain = plain_loop(network, planes, options.size, device)
+        found = {path.name: compare(path, probes, first, options) for path in models}
+    triples = [probes.images[rows] for rows, _ in drawn]
+    plain = plain_loop(network, triples, options.size, device)
     print("\n".join(scan_table(found, options)))
     print(f"\nplain loop, {options.architecture}, batches of 128: {plain:.2f} s")
-    rates = bare_rates(network, planes[0].origin.shape, device, options.batches, options.images)
+    rates = bare_rates(network, first.origin.shape, device, options.batches, options.images)
     headings = ("bare network, images a second", *(f"batch {size}" for size in options.batches))
     rows = [(name, *(f"{rate:,.0f}" for rate in row)) for name, row in rates.items()]
     print("\n" + "\n".join(markdown.table(headings, rows)))
