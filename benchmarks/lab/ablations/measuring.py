@@ -15,6 +15,7 @@ from benchmarks.lab.peers.network import open_network
 from benchmarks.natural_levels import SessionOracle
 from xray_gate.probing.batches import FloatArray, Images, IndexArray
 from xray_gate.probing.horizon import agreeing_shares, horizon_points
+from xray_gate.probing.plane_sampling import PlaneView, dense_grids
 from xray_gate.probing.planes import Plane, draw_planes
 from xray_gate.probing.probe_set import ProbeSet
 from xray_gate.probing.regions import Triple, areas_of_triple_samples, as_triple, renyi_entropy
@@ -72,12 +73,11 @@ def scan(
     oracle: SessionOracle, drawn: Sequence[Drawn], size: int, eta: float, clip: bool
 ) -> list[Scanned]:
     """The labels of every plane."""
-    found = []
-    for item in drawn:
-        labels = oracle.labels(item.plane.points(size, eta, clip)).reshape(size, size)
-        cells = item.plane.nearest_cells(size, eta)
-        found.append(Scanned(labels.astype(np.int32), cells, item))
-    return found
+    views = [PlaneView(item.plane, clip) for item in drawn]
+    return [
+        Scanned(grid.labels, item.plane.nearest_cells(size, eta), item)
+        for item, grid in zip(drawn, dense_grids(oracle, views, size, eta), strict=True)
+    ]
 
 
 def _entropy(planes: Sequence[Scanned], alpha: float = 10.0) -> float:
