@@ -1,7 +1,6 @@
 """A loaded model as a classifier: batches in pixel space in; labels, probabilities, slopes out."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +11,7 @@ from xray_gate.backends.batch_size import fitting_batch_size
 from xray_gate.backends.fit import check_fit, widens
 from xray_gate.backends.half_precision import settle_precision
 from xray_gate.backends.interface import Differentiable, Runner, clipped, speaks_of_memory
+from xray_gate.backends.lanes import in_batches
 from xray_gate.backends.outputs import Head, find_head
 from xray_gate.core.errors import ModelAnswerError, NoGradients, ShapeMismatch
 from xray_gate.probing.batches import (
@@ -137,38 +137,29 @@ class Classifier:
         batch_size: int,
     ) -> None:
         """Ask about all of `batch`, and put what `read` makes of each raw output into `found`."""
-        if len(batch) == 0:
-            return
         step = self._fixed_batch or batch_size
-        make = self._maker(batch)
-        # The next inputs are made while the model computes: NumPy lets go of the GIL.
-        with ThreadPoolExecutor(max_workers=1) as ahead:
-            coming = ahead.submit(make, 0, step)
-            for start in range(0, len(batch), step):
-                inputs = coming.result()
-                if start + step < len(batch):
-                    coming = ahead.submit(make, start + step, start + 2 * step)
-                answers = read(runner.run(inputs), len(inputs))
-                rows = found[start : start + step]
-                rows[:] = answers[: len(rows)]
+
+        def answer(start: int, inputs: Any) -> None:
+            answers = read(runner.run(inputs), len(inputs))
+            rows = found[start : start + step]
+            rows[:] = answers[: len(rows)]
+
+        in_batches(len(batch), step, runner.lanes, self._maker(batch), answer)
 
     def _maker(self, batch: Batch) -> Callable[[int, int], Any]:
-        """What makes the inputs for questions from one number up to another, or up to the last.
+        """What makes the inputs for questions from one number up to another.
 
         A fixed batch is full all the same: the last question is repeated.
         """
         device = self._runner.tensor_device
         if device is None or not isinstance(batch, PlanePoints | JoinedPlanes):
-            return lambda start, stop: self._padded(
-                self._inputs(batch, start, min(stop, len(batch)))
-            )
+            return lambda start, stop: self._padded(self._inputs(batch, start, stop))
         from xray_gate.backends.device_points import DevicePoints
 
         dtype = self._runner.declared.dtype
         points = DevicePoints(batch, self._asking.preprocessing, dtype, device)
-        if self._fixed_batch:
-            return points.inputs
-        return lambda start, stop: points.inputs(start, min(stop, len(batch)))
+        fixed = self._fixed_batch
+        return lambda start, stop: points.inputs(start, start + fixed if fixed else stop)
 
     @property
     def facts(self) -> dict[str, str]:

@@ -51,8 +51,13 @@ class Runner(Protocol):
         """Where `run` takes tensors of PyTorch as well as arrays, or None where it does not."""
         ...
 
+    @property
+    def lanes(self) -> int:
+        """How many batches `run` takes at once, from as many threads; at least 1."""
+        ...
+
     def run(self, batch: Any) -> npt.NDArray[Any]:
-        """The raw output for a preprocessed batch, which may be overwritten by the next.
+        """The raw output for a preprocessed batch; with one lane, the next may overwrite it.
 
         Any exception of the model's passes through.
         """

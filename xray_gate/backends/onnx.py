@@ -11,6 +11,7 @@ import numpy.typing as npt
 from xray_gate.backends.differentiation import TorchModule
 from xray_gate.backends.fit import DeclaredInput, Shape
 from xray_gate.backends.interface import ModelSpec, missing_extra, no_cuda, raise_unreadable
+from xray_gate.backends.lanes import lanes_of
 from xray_gate.backends.onnx_binding import BoundSession
 from xray_gate.core.errors import InputError, ModelAnswerError
 from xray_gate.scan.ports import Device
@@ -28,7 +29,8 @@ _DTYPES = {
 class OnnxRunner:
     """A session with one image input; its first output is what answers.
 
-    With `bound_on`, its kind of device, buffers are bound; `tensor_device` is that of `Runner`.
+    With `bound_on`, its kind of device, buffers are bound; `lanes` and `tensor_device` are those
+    of `Runner`.
     """
 
     def __init__(
@@ -38,9 +40,11 @@ class OnnxRunner:
         architecture: str | None,
         path: Path,
         *,
+        lanes: int = 1,
         bound_on: str | None = None,
         tensor_device: Any = None,
     ) -> None:
+        self.lanes = lanes
         self._path = path
         self.environment = environment
         self.architecture = architecture
@@ -83,7 +87,9 @@ def open_onnx(spec: ModelSpec) -> OnnxRunner:
     except ImportError as error:
         raise missing_extra("onnxruntime", error) from error
     architecture = _architecture(spec.path)
-    session = _session(onnxruntime, spec)
+    # A session may be run from several threads at once; each run then computes in its own.
+    lanes, threads = lanes_of(spec.threads)
+    session = _session(onnxruntime, spec, threads)
     provider = session.get_providers()[0]
     environment = {
         "onnxruntime": str(onnxruntime.__version__),
@@ -94,7 +100,7 @@ def open_onnx(spec: ModelSpec) -> OnnxRunner:
     if provider != _CUDA:
         # Where nothing is copied to a device, bound buffers made no difference: batches took 0 to
         # 1 % longer, in 20 rounds of turns within one process.
-        return OnnxRunner(session, environment, architecture, spec.path)
+        return OnnxRunner(session, environment, architecture, spec.path, lanes=lanes)
     device = _tensor_device()
     environment["points"] = "NumPy: PyTorch has no CUDA" if device is None else "PyTorch on cuda"
     return OnnxRunner(
@@ -112,14 +118,11 @@ def _tensor_device() -> Any:
     return torch.device("cuda:0") if torch.cuda.is_available() else None
 
 
-def _session(ort: Any, spec: ModelSpec) -> Any:
+def _session(ort: Any, spec: ModelSpec, threads: int) -> Any:
     options = ort.SessionOptions()
-    options.intra_op_num_threads = spec.threads
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # Threads that wait by spinning take the cores from others, the points of the next batch first.
-    # Without it, planes of the demo's model took half the time on two threads of a busy machine,
-    # 40 % beside a second scan, and 44 % less CPU time (medians of 12 rounds in turns); in batches
-    # of 256 they took 12 and 27 % less time.
+    # Threads that wait by spinning take the cores from others, whose batches are computed, too.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     providers = _providers(ort, spec.device)

@@ -15,6 +15,8 @@ class PyfuncRunner:
 
     architecture = None
     tensor_device = None
+    # `predict` may do anything, and nothing says that it may be called twice at a time.
+    lanes = 1
 
     def __init__(self, model: Any, environment: dict[str, str]) -> None:
         self.environment = environment

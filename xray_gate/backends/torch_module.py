@@ -20,6 +20,9 @@ from xray_gate.scan.ports import Device
 class TorchRunner:
     """A callable of one tensor."""
 
+    # A module may keep what it computed, as masks and caches, for its next call.
+    lanes = 1
+
     def __init__(
         self,
         module: Any,

@@ -145,19 +145,18 @@ class _Run:
         return stopping.settled(self.drawn.scores(self._oracle.classes))
 
     def draw_more(self) -> None:
-        """Draw the next planes: up to the next look, or one where nobody looks."""
-        step = 1 if self.subject.stopping is None else self._step
-        coming = self.triples[self.done : self.done + step]
+        """Draw the next planes, as many as there are between two looks.
+
+        Also where nobody looks: refined side by side they fill batches, and the first planes of a
+        scan are the same whether it stops early or not.
+        """
+        coming = self.triples[self.done : self.done + self.parameters.least_planes]
         pairs = [(triple, r) for triple in coming for r in self._ranges()]
         views = [PlaneView(triple.plane, clip=r == "valid") for triple, r in pairs]
         for (triple, pixel_range), grid in zip(pairs, self._grids(views), strict=True):
             self.drawn.planes.append(self._scanned(triple, pixel_range, grid))
             self.drawn.grids.append(grid)
         self.done += len(coming)
-
-    @property
-    def _step(self) -> int:
-        return self.parameters.least_planes
 
     def _ranges(self) -> Sequence[PixelRange]:
         """Those that are still drawn: all at first, then what the verdict may hang on."""
