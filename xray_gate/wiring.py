@@ -28,6 +28,7 @@ from xray_gate.registry.admitted import AdmittedModels, admitted_models
 from xray_gate.registry.artifacts import MlflowArtifacts
 from xray_gate.registry.evidence_run import EvidenceRuns
 from xray_gate.registry.gated_store import GatedStore, GateParts, WorkspaceGatedStore
+from xray_gate.registry.snapshots import DEFAULT_PLACE, Snapshots
 from xray_gate.registry.store_uri import database_uri
 from xray_gate.registry.training_inputs import LoggedInputs
 from xray_gate.registry.work import RegistryWork
@@ -203,13 +204,18 @@ class _PolicyScanner:
 
 @dataclass(frozen=True)
 class RunnerSettings:
-    """Where a runner works. `policy` says what to measure; without it, the server's does."""
+    """Where a runner works.
+
+    `policy` says what to measure; without it, the server's does. `snapshots` is where scanned bytes
+    are kept: any place that MLflow's artifact stores can write to and everybody's clients can read.
+    """
 
     registry_uri: str
     tracking_uri: str
     policy: Path | None = None
     device: Device = "auto"
     lease_seconds: float = 60.0
+    snapshots: str = DEFAULT_PLACE
 
 
 def new_runner(settings: RunnerSettings, announce: Callable[[str], None]) -> Runner:
@@ -232,6 +238,7 @@ def new_runner(settings: RunnerSettings, announce: Callable[[str], None]) -> Run
             fetch=fetch,
             fetch_training=LoggedInputs(settings.tracking_uri, fetch),
             scan=_PolicyScanner(new_scan(), settings.device),
+            keep=Snapshots(settings.snapshots, settings.tracking_uri, fetch),
             publish=EvidenceRuns(settings.tracking_uri, write_report),
             measuring=measuring,
             renew_seconds=settings.lease_seconds / 4,
@@ -269,6 +276,7 @@ def read_status(
 
 
 __all__: Sequence[str] = (
+    "DEFAULT_PLACE",
     "RunnerSettings",
     "default_policy",
     "gated_store",

@@ -5,7 +5,7 @@ import pytest
 
 from tests.runner.fakes import Files
 from tests.support.evidence import backdoored, clean, evidence_of
-from tests.support.gate import SOURCE, Gate
+from tests.support.gate import KEPT, Gate
 from xray_gate.core.errors import InputError, PolicyError
 from xray_gate.core.evidence import ModelFacts
 from xray_gate.registry.admitted import AdmittedModels, admitted_models
@@ -45,7 +45,7 @@ def test_files_are_fetched_from_the_place_that_was_scanned_and_only_when_needed(
     place: AbstractContextManager[Path] = found.models[0].files()
     with place as path:
         assert path.is_dir()
-    assert fetched.fetched == [SOURCE]
+    assert fetched.fetched == [KEPT]
 
 
 def test_whatever_is_not_admitted_by_its_evidence_is_left_out_with_the_reason(

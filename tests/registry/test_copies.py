@@ -3,7 +3,7 @@ from mlflow.entities.model_registry import ModelVersionTag
 from mlflow.exceptions import MlflowException
 
 from tests.support.evidence import backdoored
-from tests.support.gate import SOURCE, Gate, assert_refused
+from tests.support.gate import KEPT, Gate, assert_refused
 from xray_gate.scan.work import VersionState
 
 
@@ -12,7 +12,7 @@ def test_a_copy_of_an_admitted_version_is_ready_at_once(gate: Gate) -> None:
     copy = gate.store.copy_model_version(original, "signs-production")
     assert copy.status == "READY"
     assert copy.status_message == "xray-gate: passed (copy of admitted files)."
-    assert gate.store.get_model_version_download_uri("signs-production", 1) == SOURCE
+    assert gate.store.get_model_version_download_uri("signs-production", 1) == KEPT
     assert gate.work.claim() is None
     gate.store.set_registered_model_alias("signs-production", "champion", 1)
 
@@ -72,7 +72,7 @@ def test_a_copy_points_to_the_files_that_were_scanned(gate: Gate) -> None:
     gate.store.create_model_version("signs-2", "models:/signs/1")
     registration = gate.registration("signs-2")
     assert registration is not None
-    assert registration.location == SOURCE
+    assert registration.location == KEPT
 
 
 def test_a_copy_into_a_name_without_a_policy_fails(gate: Gate) -> None:

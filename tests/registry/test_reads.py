@@ -6,7 +6,7 @@ from mlflow.exceptions import MlflowException
 
 from tests.registry.test_promotion import NOT_ADMITTED, Maker
 from tests.support.evidence import backdoored, unscannable
-from tests.support.gate import SOURCE, Gate, assert_refused
+from tests.support.gate import KEPT, SOURCE, Gate, assert_refused
 
 UNREADABLE = [make for make, _ in NOT_ADMITTED]
 
@@ -28,7 +28,7 @@ def test_latest_does_not_lead_to_what_is_not_admitted(gate: Gate, make: Maker) -
 
 def test_files_of_an_admitted_version_are_found(gate: Gate) -> None:
     gate.admitted()
-    assert gate.store.get_model_version_download_uri("signs", 1) == SOURCE
+    assert gate.store.get_model_version_download_uri("signs", 1) == KEPT
 
 
 def test_the_refusal_of_a_read_says_what_the_scan_found(gate: Gate) -> None:
@@ -129,7 +129,7 @@ def test_what_was_admitted_stays_readable_while_no_policy_can_be_read(gate: Gate
     gate.admitted()
     gate.register()
     (gate.folder / "images.yaml").write_text("name: [")
-    assert gate.store.get_model_version_download_uri("signs", 1) == SOURCE
+    assert gate.store.get_model_version_download_uri("signs", 1) == KEPT
     with assert_refused("the server's policies cannot be used"):
         gate.store.get_model_version_download_uri("signs", 2)
 
@@ -144,7 +144,7 @@ def test_what_is_there_can_be_looked_at_without_a_verdict(gate: Gate) -> None:
 def test_what_only_a_trial_admitted_is_not_read_after_the_trial(gate: Gate) -> None:
     gate.set_policy(enforcement="audit")
     gate.judged(backdoored())
-    assert gate.store.get_model_version_download_uri("signs", 1) == SOURCE
+    assert gate.store.get_model_version_download_uri("signs", 1) == KEPT
     gate.set_policy(enforcement="enforce")
     with assert_refused("signs/1 cannot be read: the verdict is failed"):
         gate.store.get_model_version_download_uri("signs", 1)
@@ -154,7 +154,7 @@ def test_what_only_a_trial_admitted_is_not_read_after_the_trial(gate: Gate) -> N
 def test_a_trial_that_begins_later_admits_reads_as_it_admits_promotions(gate: Gate) -> None:
     gate.judged(backdoored())
     gate.set_policy(enforcement="warn")
-    assert gate.store.get_model_version_download_uri("signs", 1) == SOURCE
+    assert gate.store.get_model_version_download_uri("signs", 1) == KEPT
 
 
 def test_unscanned_reads_do_not_open_what_was_scanned_and_failed(gate: Gate) -> None:
@@ -169,7 +169,7 @@ def test_unscanned_reads_do_not_open_what_was_scanned_and_failed(gate: Gate) -> 
 def test_a_policy_under_work_does_not_stop_what_passed(gate: Gate) -> None:
     gate.admitted()
     (gate.folder / "images.yaml").write_text("apiVersion: [")
-    assert gate.store.get_model_version_download_uri("signs", 1) == SOURCE
+    assert gate.store.get_model_version_download_uri("signs", 1) == KEPT
 
 
 def test_the_files_are_those_of_the_version_that_was_checked(gate: Gate) -> None:
@@ -187,7 +187,7 @@ def test_the_files_are_those_of_the_version_that_was_checked(gate: Gate) -> None
 
     swapping: list[threading.Thread] = []
     gate.store._why_unreadable = swap_after_the_check
-    assert gate.store.get_model_version_download_uri("signs", 1) == SOURCE
+    assert gate.store.get_model_version_download_uri("signs", 1) == KEPT
     swapping[0].join()
 
 

@@ -6,7 +6,7 @@ from mlflow.store.model_registry.sqlalchemy_workspace_store import WorkspaceAwar
 from mlflow.utils.workspace_context import WorkspaceContext
 
 from tests.support.evidence import backdoored, clean
-from tests.support.gate import SOURCE, Gate, assert_refused
+from tests.support.gate import KEPT, SOURCE, Gate, assert_refused
 from xray_gate.registry.gated_store import WorkspaceGatedStore
 from xray_gate.registry.work import RegistryWork
 
@@ -31,7 +31,7 @@ def test_each_workspace_has_its_own_versions_and_verdicts(store: Any, gate: Gate
     with WorkspaceContext("team-a"):
         assert store.get_model_version("signs", 1).status == "READY"
         store.set_registered_model_alias("signs", "champion", 1)
-        assert store.get_model_version_download_uri("signs", 1) == SOURCE
+        assert store.get_model_version_download_uri("signs", 1) == KEPT
     with WorkspaceContext("team-b"):
         version = store.get_model_version("signs", 1)
         assert version.status == "FAILED_REGISTRATION"

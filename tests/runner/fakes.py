@@ -86,6 +86,21 @@ class Scans:
 
 
 @dataclass
+class Kept:
+    """Remembers what was kept, each at a place of its own; or `error` is raised."""
+
+    digests: list[str] = field(default_factory=list)
+    error: Exception | None = None
+
+    def __call__(self, path: Path, digest: str) -> str:
+        assert path.is_dir(), "the files must be there while they are kept"
+        if self.error is not None:
+            raise self.error
+        self.digests.append(digest)
+        return f"s3://kept/{len(self.digests)}"
+
+
+@dataclass
 class Reports:
     """Keeps what would be logged to MLflow."""
 

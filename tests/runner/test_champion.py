@@ -35,7 +35,7 @@ def test_the_newest_version_that_passed_is_the_champion(bench: Bench, tmp_path: 
         bench.gate.register(source=f"s3://models/{number}")
         run_with_a_sweep(bench, tmp_path)
     assert bench.scans.champions == [None, "models:/signs/1", "models:/signs/2"]
-    assert bench.files.fetched[-2:] == ["s3://models/2", "s3://models/1"]
+    assert bench.files.fetched[-2:] == ["s3://models/2", "s3://kept/2"]
 
 
 def test_a_version_that_failed_is_no_champion(bench: Bench, tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_a_champion_whose_files_are_gone_does_not_stop_the_scan(
 ) -> None:
     bench.gate.register(source="s3://models/old")
     run_with_a_sweep(bench, tmp_path)
-    bench.files.missing.add("s3://models/old")
+    bench.files.missing.add("s3://kept/1")
     bench.gate.register(source="s3://models/new")
     assert run_with_a_sweep(bench, tmp_path) == 1
     assert bench.scans.champions == [None, None]

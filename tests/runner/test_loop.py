@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import sqlalchemy
 
-from tests.runner.fakes import Files, LoggedData, Reports, Scans
+from tests.runner.fakes import Files, Kept, LoggedData, Reports, Scans
 from tests.support.evidence import backdoored, clean, evidence_of, make_policy
 from tests.support.gate import SOURCE, Gate
 from xray_gate.core.errors import InputError, ModelProcessError, ScanError
@@ -26,13 +26,14 @@ class Bench:
         self.gate = gate
         folder.mkdir()
         self.files, self.scans, self.reports = Files(folder), Scans(), Reports()
-        self.logged = LoggedData()
+        self.logged, self.kept = LoggedData(), Kept()
         self.said: list[str] = []
         self.parts = RunnerParts(
             queue=self.queue(),
             fetch=self.files,
             fetch_training=self.logged,
             scan=self.scans,
+            keep=self.kept,
             publish=self.reports,
             announce=self.said.append,
         )

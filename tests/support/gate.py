@@ -23,6 +23,8 @@ from xray_gate.registry.work import RegistryWork
 from xray_gate.scan.work import Registration, VersionKey
 
 SOURCE = "s3://models/signs"
+KEPT = "s3://kept/signs"
+"""Where the runner of these tests says that it kept the bytes of every version."""
 
 
 class Gate:
@@ -64,7 +66,7 @@ class Gate:
 
         def finish(evidence: Evidence) -> Decision:
             decision = decide(policy, evidence)
-            self.work.finish(lease, evidence, decision, policy, "a" * 32)
+            self.work.finish(lease, evidence, decision, policy, "a" * 32, KEPT)
             return decision
 
         return finish

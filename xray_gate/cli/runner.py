@@ -24,6 +24,13 @@ from xray_gate.scan.ports import Device
     type=click.Path(path_type=Path),
     help="What to measure, where it differs from the server's policy (other paths, a GPU).",
 )
+@click.option(
+    "--snapshots",
+    envvar="XRAY_GATE_SNAPSHOTS",
+    metavar="URI",
+    help="Where scanned bytes are kept for everybody to download; only runners should be able to "
+    "write there. Without it: mlflow-artifacts:/xray-gate-snapshots, behind the MLflow server.",
+)
 @click.option("--once", is_flag=True, help="Scan what waits now, then end with 0.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto")
 @click.option(
@@ -40,6 +47,7 @@ def runner(
     once: bool,
     device: Device,
     lease_seconds: float,
+    snapshots: str | None,
 ) -> int:
     """Scan waiting versions and write their verdicts. Start as many runners as you like."""
     from xray_gate import wiring
@@ -48,7 +56,14 @@ def runner(
         raise InputError(
             "the runner needs --registry-uri xray-gate+... and --tracking-uri http://..."
         )
-    settings = wiring.RunnerSettings(registry_uri, tracking_uri, policy, device, lease_seconds)
+    settings = wiring.RunnerSettings(
+        registry_uri,
+        tracking_uri,
+        policy,
+        device,
+        lease_seconds,
+        snapshots or wiring.DEFAULT_PLACE,
+    )
     worker = wiring.new_runner(settings, announce=lambda text: click.echo(text, err=True))
     if once:
         worker.run_once()

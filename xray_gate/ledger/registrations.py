@@ -139,6 +139,14 @@ class Registrations:
             .values(state=state, scan_id=scan_id, lease_owner=None)
         )
 
+    def keep(self, connection: Connection, registration_id: int, location: str) -> None:
+        """Write down that the scanned bytes lie at `location` from now on."""
+        connection.execute(
+            update(registrations)
+            .where(registrations.c.id == registration_id)
+            .values(location=location, kept=1)
+        )
+
     def claim(self, connection: Connection, owner: str, now: float, seconds: float) -> Lease | None:
         """Lease the oldest waiting registration that nobody holds, for `seconds`."""
         free = and_(
@@ -235,4 +243,5 @@ def _registration(row: Row[tuple[object, ...]]) -> Registration:
         location=row.location,
         state=VersionState(row.state),
         attempts=row.attempts,
+        kept=bool(row.kept),
     )

@@ -35,6 +35,7 @@ registrations = Table(
     Column("lease_until", Float, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("scan_id", String(36), nullable=True),
+    Column("kept", Integer, nullable=False, server_default="0"),
     Index("xray_gate_registrations_version", "workspace", "name", "version"),
     Index("xray_gate_registrations_queue", "state", "lease_until"),
 )

@@ -90,6 +90,7 @@ class PolicyDocument(Strict):
     decision: DecisionSpec = DecisionSpec()
     promotion: Promotion = Promotion()
     limits: Limits = Limits()
+    same_bytes: Literal["snapshot", "verify"] = "snapshot"
     unsafe_allow_unscanned_reads: bool = False
 
     @model_validator(mode="after")
@@ -123,9 +124,11 @@ class PolicyDocument(Strict):
         return self
 
     @model_serializer(mode="wrap")
-    def _without_the_usual_rule(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_what_is_usual(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         # So that a policy which does not speak of it keeps the digest that it always had.
         dumped: dict[str, Any] = handler(self)
         if self.decision == DecisionSpec():
             dumped.pop("decision", None)
+        if self.same_bytes == "snapshot":
+            dumped.pop("same_bytes", None)
         return dumped

@@ -16,16 +16,24 @@ from xray_gate.registry.ports import LedgerPort
 from xray_gate.registry.refusal import MESSAGE_START, refusal
 from xray_gate.scan.work import VersionKey, VersionState
 
+_NOT_KEPT = (
+    "its bytes were not kept when it was scanned, as the policy wants it today (`same_bytes`), so "
+    "they may have changed; register it again"
+)
 _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Admission:
-    """An answer to 'may this version be promoted?'; `why_not` is None for yes."""
+    """An answer to 'may this version be promoted?'; `why_not` is None for yes.
+
+    `kept`: its bytes are the gate's own copy.
+    """
 
     why_not: str | None
     evidence: Evidence | None = None
     decision: Decision | None = None
+    kept: bool = False
 
 
 class Admissions:
@@ -79,7 +87,7 @@ class Admissions:
         evidence = self._ledger.evidence_of(connection, registration)
         if evidence is None:
             return Admission("there is no evidence for it; register it again")
-        decision = decide(policy, evidence)
+        document, decision = policy.document, decide(policy, evidence)
         if not decision.admits:
             reasons = "; ".join(decision.reasons)
             return Admission(
@@ -88,7 +96,10 @@ class Admissions:
                 evidence,
                 decision,
             )
-        return Admission(None, evidence, decision)
+        binding = document.enforcement is Enforcement.ENFORCE
+        if binding and document.same_bytes == "snapshot" and not registration.kept:
+            return Admission(_NOT_KEPT, evidence, decision)
+        return Admission(None, evidence, decision, registration.kept)
 
     def why_unreadable(
         self, connection: Connection, key: VersionKey, location: str | None

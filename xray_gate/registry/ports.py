@@ -31,6 +31,10 @@ class RegistrationsPort(Protocol):
         """Decide a version at its registration."""
         ...
 
+    def keep(self, connection: Connection, registration_id: int, location: str) -> None:
+        """Write down that the scanned bytes lie at `location` from now on."""
+        ...
+
     def record_verdict(
         self,
         connection: Connection,

@@ -134,6 +134,8 @@ class SessionGuard:
         _mirror(row, admission.decision, policy, admission.evidence)
         scan_id = admission.evidence.scan_id
         self._ledger.set_state(connection, new, VersionState.ADMITTED, scan_id)
+        if admission.kept:
+            self._ledger.keep(connection, new, row.storage_location)
         self._ledger.record_verdict(
             connection,
             new,

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 
 from mlflow.store.model_registry.dbmodels.models import SqlModelVersion, SqlModelVersionTag
@@ -86,14 +87,17 @@ class RegistryWork:
         decision: Decision,
         policy: Policy,
         run_id: str | None,
+        snapshot: str | None = None,
     ) -> None:
-        """Record evidence, verdict and status in one transaction; raises `LeaseLost`."""
+        """See `WorkQueue.finish`."""
         state = VersionState.ADMITTED if decision.admits else VersionState.REFUSED
         now = self._clock()
         with self._transaction() as connection:
             # First the lease: nothing is written by a runner that was too slow.
             key = self._ledger.settle(connection, lease, state, evidence.scan_id)
             self._ledger.record_scan(connection, evidence, run_id, now)
+            if snapshot is not None:
+                self._ledger.keep(connection, lease.registration.id, snapshot)
             self._record(
                 connection, lease, decision, (policy.name, policy.digest), evidence.scan_id
             )
@@ -104,7 +108,8 @@ class RegistryWork:
                 "xray_gate.scan_run_id": run_id or "",
             }
             message = _status_message(key, decision, run_id)
-            self._show(connection, lease, key, decision.admits, message, tags)
+            status = _Status(decision.admits, message, snapshot)
+            self._show(connection, lease, key, status, tags)
 
     def refuse(self, lease: Lease, reason: str) -> None:
         """Record that the version cannot be scanned at all; raises `LeaseLost`."""
@@ -116,15 +121,14 @@ class RegistryWork:
             self._record(connection, lease, decision, ("none", ""), None)
             tags = {"xray_gate.verdict": str(decision.verdict)}
             message = _status_message(key, decision, None)
-            self._show(connection, lease, key, False, message, tags)
+            self._show(connection, lease, key, _Status(False, message), tags)
 
     def _show(
         self,
         connection: Connection,
         lease: Lease,
         key: VersionKey,
-        ready: bool,
-        message: str,
+        status: "_Status",
         tags: dict[str, str],
     ) -> None:
         """Set status and tags, if the version is still the one that was registered.
@@ -134,7 +138,7 @@ class RegistryWork:
         """
         current = self._ledger.current(connection, key, lock=True)
         same = current is not None and current.id == lease.registration.id
-        if same and _set_status(connection, key, ready, message):
+        if same and _set_status(connection, key, status):
             _mirror_tags(connection, key, tags)
         else:
             self._ledger.set_state(connection, lease.registration.id, VersionState.DELETED, None)
@@ -150,6 +154,15 @@ class RegistryWork:
         self._ledger.record_verdict(
             connection, lease.registration.id, decision, policy, scan_id, self._clock()
         )
+
+
+@dataclass(frozen=True)
+class _Status:
+    """What MLflow's row says from now on; `snapshot` replaces the place of the files."""
+
+    ready: bool
+    message: str
+    snapshot: str | None = None
 
 
 def _status_message(key: VersionKey, decision: Decision, run_id: str | None) -> str:
@@ -168,8 +181,9 @@ def _status_message(key: VersionKey, decision: Decision, run_id: str | None) -> 
     return status_text(f"{words[decision.verdict]}{admitted}", f"{report} {step}".strip())
 
 
-def _set_status(connection: Connection, key: VersionKey, ready: bool, message: str) -> bool:
+def _set_status(connection: Connection, key: VersionKey, status: _Status) -> bool:
     table = SqlModelVersion.__table__
+    place = {} if status.snapshot is None else {"storage_location": status.snapshot}
     changed = connection.execute(
         update(table)
         .where(
@@ -178,8 +192,9 @@ def _set_status(connection: Connection, key: VersionKey, ready: bool, message: s
             table.c.version == key.version,
         )
         .values(
-            status="READY" if ready else "FAILED_REGISTRATION",
-            status_message=message,
+            status="READY" if status.ready else "FAILED_REGISTRATION",
+            status_message=status.message,
+            **place,
         )
     )
     return bool(changed.rowcount)

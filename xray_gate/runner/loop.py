@@ -7,11 +7,12 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
-from xray_gate.core.errors import LeaseLost, PolicyError, XrayGateError
-from xray_gate.core.verdict import Decision
+from xray_gate.core.errors import LeaseLost, PolicyError, ScanError, XrayGateError
+from xray_gate.core.verdict import Decision, Verdict
 from xray_gate.policy.decision import decide
 from xray_gate.policy.files import Policy, PolicySet
 from xray_gate.scan.pipeline import unscannable
@@ -23,6 +24,7 @@ from xray_gate.scan.work import (
     MissingTraining,
     Scanner,
     ScanOutput,
+    SnapshotKeeper,
     TrainingFetcher,
     TrainingFiles,
     WorkQueue,
@@ -43,6 +45,7 @@ class RunnerParts:
     fetch: ArtifactFetcher
     fetch_training: TrainingFetcher
     scan: Scanner
+    keep: SnapshotKeeper
     publish: EvidenceSink
     measuring: PolicySet | None = None
     renew_seconds: float = 15.0
@@ -101,37 +104,69 @@ class Runner:
             reason = f"no policy matches {key.name!r}; add it to match.registered_models of one"
             parts.queue.refuse(lease, reason)
             return reason
-        output = self._scan(lease, measuring)
+        output, snapshot = self._scan_and_keep(lease, policy, measuring)
         decision = decide(policy, output.evidence)
         run_id = self._publish(lease, output, decision, policy)
-        parts.queue.finish(lease, output.evidence, decision, policy, run_id)
+        parts.queue.finish(lease, output.evidence, decision, policy, run_id, snapshot)
         return f"{decision.verdict} ({'; '.join(decision.reasons)})"
 
     def _measuring(self, policy: Policy | None, name: str) -> Policy | None:
         own = self._parts.measuring
         return policy if own is None else own.match(name)
 
-    def _scan(self, lease: Lease, policy: Policy) -> ScanOutput:
+    def _scan_and_keep(
+        self, lease: Lease, policy: Policy, measuring: Policy
+    ) -> tuple[ScanOutput, str | None]:
+        """What the scan found, and where its bytes are kept, if they are.
+
+        Also those of a version that is refused: another policy may admit it by the same evidence.
+        """
+        with ExitStack() as files:
+            output, path = self._scan(lease, measuring, files)
+            if path is None or policy.document.same_bytes != "snapshot":
+                return output, None
+            try:
+                return output, self._parts.keep(path, output.evidence.model.digest)
+            except XrayGateError as error:
+                reason = str(error)
+            except Exception as error:
+                reason = _bug(error)
+        _logger.warning("%s: the scanned bytes are not kept: %s", lease.registration.key, reason)
+        evidence = output.evidence
+        # A pass would be one for whatever lies there later; a suspicion stands without.
+        if decide(policy, evidence).verdict is Verdict.PASSED:
+            evidence = replace(evidence, obstacle=reason)
+        return replace(output, evidence=evidence), None
+
+    def _scan(
+        self, lease: Lease, policy: Policy, files: ExitStack
+    ) -> tuple[ScanOutput, Path | None]:
+        """What the scan found, and the files that it speaks of, which `files` holds on to."""
         ref = f"models:/{lease.registration.key}"
-        if lease.registration.attempts > self._parts.max_attempts:
-            reason = (
-                f"the scan was started {self._parts.max_attempts} times and never came to an end; "
-                "look at the runner's log, then register the version again"
-            )
-            return unscannable(ref, policy, reason, datetime.now(UTC))
         try:
-            with (
-                self._parts.fetch(lease.registration.location) as path,
-                self._champion(lease, policy) as champion,
-                self._logged_training(lease, policy) as logged,
-            ):
-                return self._parts.scan(path, ref, policy, champion, logged)
+            return self._scan_files(lease, policy, ref, files)
         except XrayGateError as error:
             reason = str(error)
         except Exception as error:
             _logger.exception("the scan of %s failed", ref)
             reason = _bug(error)
-        return unscannable(ref, policy, reason, datetime.now(UTC))
+        return unscannable(ref, policy, reason, datetime.now(UTC)), None
+
+    def _scan_files(
+        self, lease: Lease, policy: Policy, ref: str, files: ExitStack
+    ) -> tuple[ScanOutput, Path]:
+        parts = self._parts
+        if lease.registration.attempts > parts.max_attempts:
+            raise ScanError(
+                f"the scan was started {parts.max_attempts} times and never came to an end; look "
+                "at the runner's log, then register the version again"
+            )
+        path = files.enter_context(parts.fetch(lease.registration.location))
+        with (
+            self._champion(lease, policy) as champion,
+            self._logged_training(lease, policy) as logged,
+        ):
+            return parts.scan(path, ref, policy, champion, logged), path
 
     @contextmanager
     def _champion(self, lease: Lease, policy: Policy) -> Iterator[Champion | None]:

@@ -8,7 +8,7 @@ from xray_gate.core.file_digest import file_digest, folder_digest
 
 # MLflow's download adds this file to a folder; it is no part of the model, and nothing is loaded
 # from it.
-_ADDED_BY_DOWNLOAD = "registered_model_meta"
+ADDED_BY_DOWNLOAD = "registered_model_meta"
 
 
 def model_digest(path: Path) -> str:
@@ -33,7 +33,7 @@ def _digest(path: Path) -> str:
     if not path.is_dir():
         raise InputError(f"{path}: there is no such file or folder; check the path")
     named = [(file.relative_to(path).as_posix(), file) for file in _files(path)]
-    files = [(name, file) for name, file in named if name != _ADDED_BY_DOWNLOAD]
+    files = [(name, file) for name, file in named if name != ADDED_BY_DOWNLOAD]
     if not files:
         raise InputError(f"{path}: the folder is empty; give a model")
     return folder_digest(files)

@@ -38,13 +38,17 @@ class VersionKey:
 
 @dataclass(frozen=True)
 class Registration:
-    """One registration of a version. A deleted name that is used again is a new registration."""
+    """One registration of a version. A deleted name that is used again is a new registration.
+
+    `kept`: at `location` lies the gate's own copy of what was scanned, and not the registrant's.
+    """
 
     id: int
     key: VersionKey
     location: str
     state: VersionState
     attempts: int
+    kept: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,9 +142,11 @@ class WorkQueue(Protocol):
         decision: Decision,
         policy: Policy,
         run_id: str | None,
+        snapshot: str | None,
     ) -> None:
         """Record evidence, verdict and status in one transaction.
 
+        `snapshot` is where the scanned bytes are kept, if they are: the version then lies there.
         Raises `LeaseLost`, and records nothing, when the lease is no longer this runner's.
         """
         ...
@@ -155,6 +161,14 @@ class ArtifactFetcher(Protocol):
 
     def __call__(self, location: str) -> AbstractContextManager[Path]:
         """The folder or file, for the time of the context; raises `ScanError`."""
+        ...
+
+
+class SnapshotKeeper(Protocol):
+    """Keeps the bytes that were scanned where only the gate writes."""
+
+    def __call__(self, path: Path, digest: str) -> str:
+        """Their location; raises `ScanError` where they are not there afterwards, to the bit."""
         ...
 
 

@@ -1,0 +1,96 @@
+"""What a runner does with the bytes that it scanned."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.runner.test_loop import Bench
+from tests.support.evidence import backdoored
+from tests.support.gate import SOURCE, Gate, assert_refused
+from xray_gate.core.errors import ScanError
+
+DIGEST = "sha256:" + "ab" * 32
+NO_ROOM = "the scanned bytes could not be kept at s3://kept (no room); give it another place"
+
+
+@pytest.fixture
+def bench(sqlite_database: str, tmp_path: Path) -> Bench:
+    return Bench(Gate(sqlite_database, tmp_path / "policies"), tmp_path / "files")
+
+
+def place(bench: Bench) -> str:
+    return str(bench.gate.store.get_model_version_download_uri("signs", 1))
+
+
+def test_everybody_downloads_what_was_scanned(bench: Bench) -> None:
+    bench.gate.register()
+    bench.run()
+    assert bench.kept.digests == [DIGEST]
+    assert place(bench) == "s3://kept/1"
+    # Where it came from stays to be seen.
+    assert bench.version().source == SOURCE
+
+
+def test_what_is_refused_is_kept_for_a_policy_that_may_admit_it(bench: Bench) -> None:
+    bench.gate.register()
+    bench.scans.find = backdoored
+    bench.run()
+    assert bench.kept.digests == [DIGEST]
+    bound = {"statistic": "renyi_entropy.unclipped", "bound": 0.1, "source": "a new bound"}
+    bench.gate.set_policy(detectors={"model_xray": {"thresholds": [bound]}})
+    bench.gate.store.set_registered_model_alias("signs", "champion", 1)
+    assert bench.version().aliases == ["champion"]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ScanError(NO_ROOM), NO_ROOM),
+        (ZeroDivisionError("division by zero"), "a bug of ours: ZeroDivisionError"),
+    ],
+)
+def test_what_cannot_be_kept_does_not_pass(bench: Bench, error: Exception, reason: str) -> None:
+    bench.gate.register()
+    bench.kept.error = error
+    bench.run()
+    assert bench.version().status == "FAILED_REGISTRATION"
+    assert f"could not be decided. {reason}" in bench.version().status_message
+    assert bench.reports.logged == [("signs/1", "undecided", "images")]
+    with assert_refused("the verdict under policy images is undecided"):
+        bench.gate.store.set_registered_model_alias("signs", "champion", 1)
+
+
+def test_a_suspicion_stands_though_nothing_can_be_kept(bench: Bench) -> None:
+    bench.gate.register()
+    bench.scans.find = backdoored
+    bench.kept.error = ScanError(NO_ROOM)
+    bench.run()
+    assert "suspected backdoor" in bench.version().status_message
+
+
+def test_a_trial_does_not_stop_at_bytes_that_cannot_be_kept(bench: Bench) -> None:
+    bench.gate.set_policy(enforcement="audit")
+    bench.gate.register()
+    bench.kept.error = ScanError(NO_ROOM)
+    bench.run()
+    assert bench.version().status == "READY"
+    assert place(bench) == SOURCE
+    bench.gate.store.set_registered_model_alias("signs", "champion", 1)
+
+
+def test_a_policy_that_compares_at_each_promotion_keeps_nothing(bench: Bench) -> None:
+    bench.gate.set_policy(same_bytes="verify")
+    bench.gate.register()
+    bench.run()
+    assert bench.kept.digests == []
+    assert bench.version().status == "READY"
+    assert place(bench) == SOURCE
+
+
+def test_what_was_not_kept_needs_a_new_scan_where_the_policy_wants_it_kept(bench: Bench) -> None:
+    bench.gate.set_policy(same_bytes="verify")
+    bench.gate.register()
+    bench.run()
+    bench.gate.set_policy()
+    with assert_refused("its bytes were not kept when it was scanned"):
+        bench.gate.store.set_registered_model_alias("signs", "champion", 1)
