@@ -1,5 +1,7 @@
 """The work queue: which versions wait, who scans them, what became of them."""
 
+from typing import Any
+
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, insert, select, update
 
 from xray_gate.core.errors import LeaseLost
@@ -19,7 +21,12 @@ _OF_VERSION = and_(
 )
 # A write that changes nothing takes the lock on both databases: SQLite has no SELECT ... FOR
 # UPDATE, and its plain SELECT would run outside the transaction.
-_LOCK = update(registrations).where(_OF_VERSION).values(version=registrations.c.version)
+_LOCK = (
+    update(registrations)
+    .where(_OF_VERSION)
+    .values(version=registrations.c.version)
+    .returning(registrations)
+)
 _CURRENT = select(registrations).where(_OF_VERSION).order_by(*_NEWEST_FIRST).limit(1)
 
 
@@ -51,8 +58,10 @@ class Registrations:
         With `lock` no other transaction can change it until this one ends.
         """
         if lock:
-            connection.execute(_LOCK, _of(key))
-        row = connection.execute(_CURRENT, _of(key)).first()
+            found = connection.execute(_LOCK, _of(key)).all()
+            row = min(found, key=_newest_first, default=None)
+        else:
+            row = connection.execute(_CURRENT, _of(key)).first()
         return None if row is None else _registration(row)
 
     def registrations_of(
@@ -217,6 +226,11 @@ class Registrations:
 
 def _of(key: VersionKey) -> dict[str, str | int]:
     return {"of_workspace": key.workspace, "of_name": key.name, "of_version": key.version}
+
+
+def _newest_first(row: Row[Any]) -> tuple[bool, int]:
+    """As `_NEWEST_FIRST`: an UPDATE returns rows in no order."""
+    return row.state == VersionState.DELETED, -row.id
 
 
 def _held(lease: Lease) -> tuple[ColumnElement[bool], ...]:

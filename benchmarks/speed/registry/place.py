@@ -57,7 +57,7 @@ class Place:
             assert policy is not None, f"no policy is for {lease.registration.key.name}"
             own = replace(evidence, scan_id=f"speed-{lease.registration.id}")
             decision = decide(policy, own)
-            self.work.finish(lease, own, decision, policy, None)
+            self.work.finish(lease, own, decision, policy, None, snapshot=SOURCE)
             admitted += decision.admits
         return admitted
 
