@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -28,6 +29,7 @@ from xray_gate.registry.admitted import AdmittedModels, admitted_models
 from xray_gate.registry.artifacts import MlflowArtifacts
 from xray_gate.registry.evidence_run import EvidenceRuns
 from xray_gate.registry.gated_store import GatedStore, GateParts, WorkspaceGatedStore
+from xray_gate.registry.revoking import Withdrawn, revoke
 from xray_gate.registry.snapshots import DEFAULT_PLACE, Snapshots
 from xray_gate.registry.store_uri import database_uri
 from xray_gate.registry.training_inputs import LoggedInputs
@@ -44,7 +46,14 @@ from xray_gate.scan.pipeline import (
 )
 from xray_gate.scan.ports import Device, OpenModel
 from xray_gate.scan.training import found_training_data, given_training_data
-from xray_gate.scan.work import Champion, MissingTraining, ScanOutput, TrainingFiles
+from xray_gate.scan.work import (
+    Champion,
+    MissingTraining,
+    Revocation,
+    ScanOutput,
+    TrainingFiles,
+    VersionKey,
+)
 
 POLICY_VARIABLE = "XRAY_GATE_POLICY"
 
@@ -275,6 +284,14 @@ def read_status(
         return [status_row(ledger, connection, registration) for registration in found]
 
 
+def revoke_version(
+    registry_uri: str, key: VersionKey, reason: str, by: str
+) -> tuple[Revocation, list[Withdrawn]]:
+    """Withdraw the admission of a version's bytes; see `registry.revoking.revoke`."""
+    make_session = _plain_store(registry_uri).ManagedSessionMaker
+    return revoke(make_session, Ledger(), key, reason, by, time.time())
+
+
 __all__: Sequence[str] = (
     "DEFAULT_PLACE",
     "RunnerSettings",
@@ -291,5 +308,6 @@ __all__: Sequence[str] = (
     "open_classifier",
     "policys_training_data",
     "read_status",
+    "revoke_version",
     "utc_now",
 )

@@ -24,6 +24,7 @@ def test_the_whole_of_a_policy_is_explained() -> None:
         f"images ({rules.digest[:19]})",
         "  For: signs*.",
         "  Enforcement: only a version that passed may be promoted.",
+        "  Same bytes: what was scanned is kept by the gate, and that is what everybody downloads.",
         "  Detectors, in the order in which they run:",
         "    model_xray: optional, so what it finds counts and what it cannot tell does not. Finds "
         "something at renyi_entropy.valid below 1 (table 1 of a paper).",

@@ -21,6 +21,7 @@ from xray_gate.cli.demo import demo
 from xray_gate.cli.exit_codes import ExitCode
 from xray_gate.cli.filter import filter_command
 from xray_gate.cli.policy import policy
+from xray_gate.cli.revoke import revoke
 from xray_gate.cli.runner import runner
 from xray_gate.cli.scan import scan
 from xray_gate.cli.status import status
@@ -43,7 +44,7 @@ def cli(verbose: bool) -> None:
     )
 
 
-for command in (scan, runner, status, calibrate, filter_command, cleanse, policy, demo):
+for command in (scan, runner, status, revoke, calibrate, filter_command, cleanse, policy, demo):
     cli.add_command(command)
 
 

@@ -29,7 +29,7 @@ def status(
 
     if registry_uri is None:
         raise InputError("status reads the registry's database: give --registry-uri xray-gate+...")
-    name, version = _split(target)
+    name, version = split_target(target)
     rows = wiring.read_status(registry_uri, workspace, name, version)
     if not rows:
         raise InputError(
@@ -43,7 +43,8 @@ def status(
     return 0
 
 
-def _split(target: str) -> tuple[str, int | None]:
+def split_target(target: str) -> tuple[str, int | None]:
+    """NAME/VERSION taken apart; the version is None where there is none."""
     name, _, version = target.rpartition("/")
     if name and version.isdigit():
         return name, int(version)

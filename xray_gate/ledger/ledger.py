@@ -7,7 +7,8 @@ it causes, a promotion with the check that allows it.
 from xray_gate.ledger.notices import Notices
 from xray_gate.ledger.records import Records
 from xray_gate.ledger.registrations import Registrations
+from xray_gate.ledger.revocations import Revocations
 
 
-class Ledger(Registrations, Records, Notices):
+class Ledger(Registrations, Records, Revocations, Notices):
     """The ledger's operations. Holds no state of its own."""

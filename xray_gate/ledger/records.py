@@ -7,14 +7,21 @@ from sqlalchemy import Connection, bindparam, insert, select
 
 from xray_gate.core.evidence import Evidence
 from xray_gate.core.verdict import Decision, Verdict
-from xray_gate.ledger.tables import registrations, scans, verdicts
-from xray_gate.scan.work import RecordedVerdict, Registration
+from xray_gate.ledger.tables import registrations, revocations, scans, verdicts
+from xray_gate.scan.work import Proof, RecordedVerdict, Registration, Revocation
 
 # Made once, since every promotion waits for it.
 _EVIDENCE = (
     select(scans.c.evidence)
     .join(registrations, registrations.c.scan_id == scans.c.scan_id)
     .where(registrations.c.id == bindparam("of_registration"))
+)
+# In one statement, since every promotion waits for that, too.
+_PROOF = (
+    _EVIDENCE.add_columns(revocations.c.digest, revocations.c.reason, revocations.c.revoked_by)
+    .outerjoin(revocations, revocations.c.digest == scans.c.digest)
+    .order_by(revocations.c.id.desc())
+    .limit(1)
 )
 
 
@@ -77,6 +84,20 @@ class Records:
         """The evidence that the registration's state rests on, or None before a scan."""
         text = connection.execute(_EVIDENCE, {"of_registration": registration.id}).scalar()
         return None if text is None else Evidence.from_json(json.loads(text))
+
+    def proof_of(self, connection: Connection, registration: Registration) -> Proof | None:
+        """That evidence, and whether it was withdrawn; None before a scan."""
+        row = connection.execute(_PROOF, {"of_registration": registration.id}).first()
+        if row is None:
+            return None
+        gone = None if row.digest is None else Revocation(row.digest, row.reason, row.revoked_by)
+        return Proof(Evidence.from_json(json.loads(row.evidence)), gone)
+
+    def scan_of(self, connection: Connection, registration: Registration) -> str | None:
+        """The scan that the registration's state rests on, or None before a scan."""
+        return connection.execute(
+            select(registrations.c.scan_id).where(registrations.c.id == registration.id)
+        ).scalar()
 
     def newest_verdict(
         self, connection: Connection, registration: Registration

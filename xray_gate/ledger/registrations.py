@@ -62,7 +62,7 @@ class Registrations:
             row = min(found, key=_newest_first, default=None)
         else:
             row = connection.execute(_CURRENT, _of(key)).first()
-        return None if row is None else _registration(row)
+        return None if row is None else as_registration(row)
 
     def registrations_of(
         self, connection: Connection, workspace: str, name: str, version: int | None
@@ -76,7 +76,7 @@ class Registrations:
         newest: dict[int, Registration] = {}
         for row in rows:
             if version in (None, row.version):
-                newest.setdefault(row.version, _registration(row))
+                newest.setdefault(row.version, as_registration(row))
         return [newest[number] for number in sorted(newest, reverse=True)]
 
     def newest_passed(
@@ -118,7 +118,7 @@ class Registrations:
             .order_by(registrations.c.version.desc(), registrations.c.id.desc())
             .limit(1)
         ).first()
-        return None if row is None else _registration(row)
+        return None if row is None else as_registration(row)
 
     def close(self, connection: Connection, key: VersionKey) -> None:
         """Forget the claim of a deleted version: nobody scans it, nothing is admitted by it."""
@@ -184,7 +184,7 @@ class Registrations:
             )
             .returning(*registrations.c)
         ).first()
-        return None if row is None else Lease(_registration(row), owner, now + seconds)
+        return None if row is None else Lease(as_registration(row), owner, now + seconds)
 
     def renew(self, connection: Connection, lease: Lease, now: float, seconds: float) -> None:
         """Prolong a lease; `LeaseLost` when it is no longer this owner's."""
@@ -211,7 +211,7 @@ class Registrations:
         row = connection.execute(
             select(registrations).where(registrations.c.id == lease.registration.id)
         ).one()
-        return _registration(row).key
+        return as_registration(row).key
 
     def waiting(self, connection: Connection) -> int:
         """How many registrations wait for a verdict."""
@@ -250,7 +250,8 @@ def _lost(lease: Lease) -> str:
     )
 
 
-def _registration(row: Row[tuple[object, ...]]) -> Registration:
+def as_registration(row: Row[Any]) -> Registration:
+    """A row of the table as the others know it."""
     return Registration(
         id=row.id,
         key=VersionKey(row.workspace, row.name, row.version),

@@ -1,7 +1,7 @@
 """The ledger's tables, beside MLflow's own in the registry's database.
 
-`scans` and `verdicts` only grow. `registrations` is the work queue; `policy_sets` and `runners`
-are what server and runners tell each other. Times are seconds since the epoch.
+`scans`, `verdicts` and `revocations` only grow. `registrations` is the work queue; `policy_sets`
+and `runners` are what server and runners tell each other. Times are seconds since the epoch.
 """
 
 from sqlalchemy import (
@@ -66,6 +66,16 @@ verdicts = Table(
     Column("reasons", Text, nullable=False),
     Column("policy_name", String(100), nullable=False),
     Column("policy_digest", String(80), nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+
+revocations = Table(
+    "xray_gate_revocations",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("digest", String(80), nullable=False, index=True),
+    Column("reason", Text, nullable=False),
+    Column("revoked_by", String(200), nullable=False),
     Column("created_at", Float, nullable=False),
 )
 

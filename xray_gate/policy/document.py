@@ -91,6 +91,7 @@ class PolicyDocument(Strict):
     promotion: Promotion = Promotion()
     limits: Limits = Limits()
     same_bytes: Literal["snapshot", "verify"] = "snapshot"
+    max_age_days: float | None = Field(default=None, gt=0)
     unsafe_allow_unscanned_reads: bool = False
 
     @model_validator(mode="after")
@@ -131,4 +132,6 @@ class PolicyDocument(Strict):
             dumped.pop("decision", None)
         if self.same_bytes == "snapshot":
             dumped.pop("same_bytes", None)
+        if self.max_age_days is None:
+            dumped.pop("max_age_days", None)
         return dumped

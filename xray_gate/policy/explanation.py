@@ -16,6 +16,10 @@ _ENFORCED = {
     Enforcement.WARN: "the verdict is kept, and admits whatever it is (warn)",
     Enforcement.AUDIT: "the verdict is kept, and admits whatever it is (audit)",
 }
+_SAME_BYTES = {
+    "snapshot": "what was scanned is kept by the gate, and that is what everybody downloads",
+    "verify": "files are compared with what was scanned at each promotion, not afterwards",
+}
 _MODES = {
     "required": "required, so it must pass",
     "optional": "optional, so what it finds counts and what it cannot tell does not",
@@ -40,6 +44,8 @@ def explain_policy(policy: Policy) -> list[str]:
         f"{policy.name} ({policy.digest[:19]})",
         f"  For: {names}.",
         f"  Enforcement: {_ENFORCED[document.enforcement]}.",
+        f"  Same bytes: {_SAME_BYTES[document.same_bytes]}.",
+        *_age(document.max_age_days),
         *_training_data(policy),
         "  Detectors, in the order in which they run:",
         *(
@@ -51,6 +57,11 @@ def explain_policy(policy: Policy) -> list[str]:
         "  Verdict:",
         *(f"    {text}" for text in _verdict(document.decision, document.min_probe_accuracy)),
     ]
+
+
+def _age(days: float | None) -> Iterator[str]:
+    if days is not None:
+        yield f"  Age: a scan admits for {days:g} days."
 
 
 def _training_data(policy: Policy) -> Iterator[str]:

@@ -46,6 +46,11 @@ def _weakened(policy: Policy) -> Iterator[str]:
             f"min_probe_accuracy is {document.min_probe_accuracy:g}, so a wrong pixel range or "
             "label order goes unnoticed; raise it to what a working model reaches"
         )
+    if document.same_bytes == "verify":
+        yield (
+            "same_bytes is verify, so what is downloaded lies where the registrant put it and may "
+            "change after a promotion; set it to snapshot, or remove it"
+        )
     if not document.promotion.stages:
         yield "no stage counts as a promotion; add Staging and Production"
 

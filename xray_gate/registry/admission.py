@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from mlflow.exceptions import MlflowException
 from sqlalchemy import Connection
@@ -14,12 +15,16 @@ from xray_gate.policy.decision import decide
 from xray_gate.policy.files import Policy, PolicySet
 from xray_gate.registry.ports import LedgerPort
 from xray_gate.registry.refusal import MESSAGE_START, refusal
-from xray_gate.scan.work import VersionKey, VersionState
+from xray_gate.scan.work import RecordedVerdict, Registration, VersionKey, VersionState
 
+_BEFORE_THE_GATE = "it was registered before the gate and never scanned; register it again"
 _NOT_KEPT = (
     "its bytes were not kept when it was scanned, as the policy wants it today (`same_bytes`), so "
     "they may have changed; register it again"
 )
+_DAY = 86_400.0
+# Runners and servers may tell the time differently, in days.
+_CLOCKS_APART = 0.01
 _logger = logging.getLogger(__name__)
 
 
@@ -39,9 +44,15 @@ class Admission:
 class Admissions:
     """Asks ledger and policy. Every error, whatever it is, is a no."""
 
-    def __init__(self, ledger: LedgerPort, policies: Callable[[], PolicySet]) -> None:
+    def __init__(
+        self,
+        ledger: LedgerPort,
+        policies: Callable[[], PolicySet],
+        clock: Callable[[], float],
+    ) -> None:
         self._ledger = ledger
         self._policies = policies
+        self._clock = clock
 
     def policy_for(self, registered_model: str) -> Policy:
         """The one policy for a name; refuses where there is none, or where it cannot be read."""
@@ -75,18 +86,17 @@ class Admissions:
         """
         registration = self._ledger.current(connection, key, lock=True)
         if registration is None:
-            return Admission(
-                "it was registered before the gate and never scanned; register it again"
-            )
+            return Admission(_BEFORE_THE_GATE)
         if registration.state is VersionState.WAITING:
             return Admission("it waits for a scan; try again when its status is READY")
-        if registration.state is VersionState.DELETED:
-            return Admission("it was deleted; register it again")
-        if location != registration.location:
-            return Admission("its files are not at the place that was scanned; register it again")
-        evidence = self._ledger.evidence_of(connection, registration)
-        if evidence is None:
+        if (gone := _gone(registration, location)) is not None:
+            return Admission(gone)
+        proof = self._ledger.proof_of(connection, registration)
+        if proof is None:
             return Admission("there is no evidence for it; register it again")
+        if proof.revocation is not None:
+            return Admission(f"it was {proof.revocation}; register another one")
+        evidence = proof.evidence
         document, decision = policy.document, decide(policy, evidence)
         if not decision.admits:
             reasons = "; ".join(decision.reasons)
@@ -96,9 +106,11 @@ class Admissions:
                 evidence,
                 decision,
             )
-        binding = document.enforcement is Enforcement.ENFORCE
-        if binding and document.same_bytes == "snapshot" and not registration.kept:
-            return Admission(_NOT_KEPT, evidence, decision)
+        if document.enforcement is Enforcement.ENFORCE:
+            if document.same_bytes == "snapshot" and not registration.kept:
+                return Admission(_NOT_KEPT, evidence, decision)
+            if (old := _too_old(evidence, document.max_age_days, self._clock())) is not None:
+                return Admission(old, evidence, decision)
         return Admission(None, evidence, decision, registration.kept)
 
     def why_unreadable(
@@ -112,11 +124,11 @@ class Admissions:
         registration = self._ledger.current(connection, key)
         recorded = None
         if registration is not None:
-            if registration.state is VersionState.DELETED:
-                return "it was deleted; register it again"
-            if location != registration.location:
-                return "its files are not at the place that was scanned; register it again"
             recorded = self._ledger.newest_verdict(connection, registration)
+            if (gone := _gone(registration, location)) is not None:
+                return gone
+            if registration.state is VersionState.REVOKED:
+                return _revoked(recorded)
         if recorded is not None and recorded.verdict is Verdict.PASSED:
             return None
         try:
@@ -133,5 +145,33 @@ class Admissions:
         if document.unsafe_allow_unscanned_reads:
             return None
         if registration is None:
-            return "it was registered before the gate and never scanned; register it again"
+            return _BEFORE_THE_GATE
         return "it waits for a scan; try again when its status is READY"
+
+
+def _gone(registration: Registration, location: str | None) -> str | None:
+    """Why no verdict on it counts any more."""
+    if registration.state is VersionState.DELETED:
+        return "it was deleted; register it again"
+    if location != registration.location:
+        return "its files are not at the place that was scanned; register it again"
+    return None
+
+
+def _revoked(recorded: RecordedVerdict | None) -> str:
+    reasons = "withdrawn" if recorded is None else "; ".join(recorded.reasons)
+    return f"it was {reasons}; register another one"
+
+
+def _too_old(evidence: Evidence, most_days: float | None, now: float) -> str | None:
+    """Why a scan is not believed any more; one of the future is not, either."""
+    if most_days is None:
+        return None
+    scanned = datetime.fromisoformat(evidence.finished_at)
+    days = (now - scanned.timestamp()) / _DAY
+    if -_CLOCKS_APART <= days <= most_days:
+        return None
+    return (
+        f"it was scanned on {scanned:%Y-%m-%d}, and the policy believes a scan for {most_days:g} "
+        "days; register it again"
+    )

@@ -52,7 +52,7 @@ class _Gate(SqlAlchemyStore):  # type: ignore[misc]
         self._ledger = parts.ledger
         self._clock = parts.clock
         self._wait_seconds = parts.wait_seconds
-        self._admissions = Admissions(parts.ledger, parts.policies)
+        self._admissions = Admissions(parts.ledger, parts.policies, parts.clock)
         self._guard = SessionGuard(parts.ledger, self._admissions, parts.clock)
         self._make_session: Any = self.ManagedSessionMaker
         self.ManagedSessionMaker = self._watched_session

@@ -7,7 +7,15 @@ from sqlalchemy import Connection
 from xray_gate.core.evidence import Evidence
 from xray_gate.core.verdict import Decision
 from xray_gate.policy.files import PolicySet
-from xray_gate.scan.work import Lease, RecordedVerdict, Registration, VersionKey, VersionState
+from xray_gate.scan.work import (
+    Lease,
+    Proof,
+    RecordedVerdict,
+    Registration,
+    Revocation,
+    VersionKey,
+    VersionState,
+)
 
 
 class RegistrationsPort(Protocol):
@@ -67,6 +75,10 @@ class LedgerPort(RegistrationsPort, Protocol):
         """What the registration's state rests on."""
         ...
 
+    def proof_of(self, connection: Connection, registration: Registration) -> Proof | None:
+        """That evidence, and whether it was withdrawn."""
+        ...
+
     def remember_policies(self, connection: Connection, policies: PolicySet, now: float) -> None:
         """Write down the server's policies."""
         ...
@@ -94,8 +106,40 @@ class AdmittedPort(RegistrationsPort, Protocol):
         ...
 
 
+class RevokingPort(RegistrationsPort, Protocol):
+    """What withdraws the admission of bytes."""
+
+    def lock_revocations(self, connection: Connection) -> None:
+        """Let no verdict be written while bytes are withdrawn, nor the other way round."""
+        ...
+
+    def revoke(self, connection: Connection, revocation: Revocation, now: float) -> None:
+        """Withdraw a digest."""
+        ...
+
+    def registrations_with(self, connection: Connection, digest: str) -> list[Registration]:
+        """Every registration of these bytes that is not deleted."""
+        ...
+
+    def evidence_of(self, connection: Connection, registration: Registration) -> Evidence | None:
+        """What the registration's state rests on."""
+        ...
+
+    def scan_of(self, connection: Connection, registration: Registration) -> str | None:
+        """The scan that the registration's state rests on."""
+        ...
+
+
 class LeasePort(RegistrationsPort, Protocol):
     """What the runner's side reads from the ledger and writes to it."""
+
+    def lock_revocations(self, connection: Connection) -> None:
+        """Let no verdict be written while bytes are withdrawn, nor the other way round."""
+        ...
+
+    def revocation_of(self, connection: Connection, digest: str) -> Revocation | None:
+        """Why a digest was withdrawn, or None where it was not."""
+        ...
 
     def newest_passed(
         self, connection: Connection, registration: Registration

@@ -3,19 +3,19 @@
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any
 
-from mlflow.store.model_registry.dbmodels.models import SqlModelVersion, SqlModelVersionTag
-from sqlalchemy import Connection, delete, insert, update
+from sqlalchemy import Connection
 
 from xray_gate.core.evidence import Evidence
 from xray_gate.core.verdict import Decision, DetectorJudgement, Enforcement, Verdict
 from xray_gate.policy.files import Policy
 from xray_gate.registry.ports import LeasePort
 from xray_gate.registry.refusal import status_text
+from xray_gate.registry.revoking import withdrawn
 from xray_gate.registry.rows import version_row
 from xray_gate.registry.transactions import transaction
+from xray_gate.registry.version_status import VersionStatus, mirror_tags, set_status
 from xray_gate.scan.work import Lease, ModelOrigin, Registration, VersionKey, VersionState
 
 
@@ -88,11 +88,16 @@ class RegistryWork:
         policy: Policy,
         run_id: str | None,
         snapshot: str | None = None,
-    ) -> None:
+    ) -> Decision:
         """See `WorkQueue.finish`."""
-        state = VersionState.ADMITTED if decision.admits else VersionState.REFUSED
         now = self._clock()
         with self._transaction() as connection:
+            self._ledger.lock_revocations(connection)
+            gone = self._ledger.revocation_of(connection, evidence.model.digest)
+            decision = decision if gone is None else withdrawn(gone)
+            state = VersionState.ADMITTED if decision.admits else VersionState.REFUSED
+            if gone is not None:
+                state = VersionState.REVOKED
             # First the lease: nothing is written by a runner that was too slow.
             key = self._ledger.settle(connection, lease, state, evidence.scan_id)
             self._ledger.record_scan(connection, evidence, run_id, now)
@@ -108,8 +113,9 @@ class RegistryWork:
                 "xray_gate.scan_run_id": run_id or "",
             }
             message = _status_message(key, decision, run_id)
-            status = _Status(decision.admits, message, snapshot)
+            status = VersionStatus(decision.admits, message, snapshot)
             self._show(connection, lease, key, status, tags)
+        return decision
 
     def refuse(self, lease: Lease, reason: str) -> None:
         """Record that the version cannot be scanned at all; raises `LeaseLost`."""
@@ -121,14 +127,14 @@ class RegistryWork:
             self._record(connection, lease, decision, ("none", ""), None)
             tags = {"xray_gate.verdict": str(decision.verdict)}
             message = _status_message(key, decision, None)
-            self._show(connection, lease, key, _Status(False, message), tags)
+            self._show(connection, lease, key, VersionStatus(False, message), tags)
 
     def _show(
         self,
         connection: Connection,
         lease: Lease,
         key: VersionKey,
-        status: "_Status",
+        status: VersionStatus,
         tags: dict[str, str],
     ) -> None:
         """Set status and tags, if the version is still the one that was registered.
@@ -138,8 +144,8 @@ class RegistryWork:
         """
         current = self._ledger.current(connection, key, lock=True)
         same = current is not None and current.id == lease.registration.id
-        if same and _set_status(connection, key, status):
-            _mirror_tags(connection, key, tags)
+        if same and set_status(connection, key, status):
+            mirror_tags(connection, key, tags)
         else:
             self._ledger.set_state(connection, lease.registration.id, VersionState.DELETED, None)
 
@@ -156,15 +162,6 @@ class RegistryWork:
         )
 
 
-@dataclass(frozen=True)
-class _Status:
-    """What MLflow's row says from now on; `snapshot` replaces the place of the files."""
-
-    ready: bool
-    message: str
-    snapshot: str | None = None
-
-
 def _status_message(key: VersionKey, decision: Decision, run_id: str | None) -> str:
     words = {
         Verdict.PASSED: "passed.",
@@ -179,32 +176,3 @@ def _status_message(key: VersionKey, decision: Decision, run_id: str | None) -> 
     )
     report = f" Report: MLflow run {run_id}." if run_id else ""
     return status_text(f"{words[decision.verdict]}{admitted}", f"{report} {step}".strip())
-
-
-def _set_status(connection: Connection, key: VersionKey, status: _Status) -> bool:
-    table = SqlModelVersion.__table__
-    place = {} if status.snapshot is None else {"storage_location": status.snapshot}
-    changed = connection.execute(
-        update(table)
-        .where(
-            table.c.workspace == key.workspace,
-            table.c.name == key.name,
-            table.c.version == key.version,
-        )
-        .values(
-            status="READY" if status.ready else "FAILED_REGISTRATION",
-            status_message=status.message,
-            **place,
-        )
-    )
-    return bool(changed.rowcount)
-
-
-def _mirror_tags(connection: Connection, key: VersionKey, tags: dict[str, str]) -> None:
-    table = SqlModelVersionTag.__table__
-    for tag, value in tags.items():
-        same = {"workspace": key.workspace, "name": key.name, "version": key.version, "key": tag}
-        connection.execute(
-            delete(table).where(*(table.c[column] == wanted for column, wanted in same.items()))
-        )
-        connection.execute(insert(table).values(**same, value=value))

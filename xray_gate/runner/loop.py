@@ -107,7 +107,8 @@ class Runner:
         output, snapshot = self._scan_and_keep(lease, policy, measuring)
         decision = decide(policy, output.evidence)
         run_id = self._publish(lease, output, decision, policy)
-        parts.queue.finish(lease, output.evidence, decision, policy, run_id, snapshot)
+        evidence = output.evidence
+        decision = parts.queue.finish(lease, evidence, decision, policy, run_id, snapshot)
         return f"{decision.verdict} ({'; '.join(decision.reasons)})"
 
     def _measuring(self, policy: Policy | None, name: str) -> Policy | None:

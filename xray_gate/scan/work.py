@@ -20,6 +20,7 @@ class VersionState(StrEnum):
     WAITING = "waiting"
     ADMITTED = "admitted"
     REFUSED = "refused"
+    REVOKED = "revoked"
     DELETED = "deleted"
 
 
@@ -57,6 +58,26 @@ class RecordedVerdict:
 
     verdict: Verdict
     reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Revocation:
+    """Somebody's word that these bytes are not to be used, whatever was measured."""
+
+    digest: str
+    reason: str
+    by: str
+
+    def __str__(self) -> str:
+        return f"withdrawn by {self.by}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What a version's admission rests on, and whether that was withdrawn."""
+
+    evidence: Evidence
+    revocation: Revocation | None
 
 
 @dataclass(frozen=True)
@@ -143,8 +164,10 @@ class WorkQueue(Protocol):
         policy: Policy,
         run_id: str | None,
         snapshot: str | None,
-    ) -> None:
-        """Record evidence, verdict and status in one transaction.
+    ) -> Decision:
+        """Record evidence, verdict and status in one transaction; what counts as the decision.
+
+        That is another one where these bytes were withdrawn.
 
         `snapshot` is where the scanned bytes are kept, if they are: the version then lies there.
         Raises `LeaseLost`, and records nothing, when the lease is no longer this runner's.

@@ -1,0 +1,49 @@
+"""What MLflow's own rows show of a verdict: status, message, place of the files, mirrored tags."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mlflow.store.model_registry.dbmodels.models import SqlModelVersion, SqlModelVersionTag
+from sqlalchemy import Connection, delete, insert, update
+
+from xray_gate.scan.work import VersionKey
+
+
+@dataclass(frozen=True)
+class VersionStatus:
+    """What a version's row says from now on; `snapshot` replaces the place of its files."""
+
+    ready: bool
+    message: str
+    snapshot: str | None = None
+
+
+def set_status(connection: Connection, key: VersionKey, status: VersionStatus) -> bool:
+    """Write the status; False where there is no such version any more."""
+    table = SqlModelVersion.__table__
+    place = {} if status.snapshot is None else {"storage_location": status.snapshot}
+    changed = connection.execute(
+        update(table)
+        .where(
+            table.c.workspace == key.workspace,
+            table.c.name == key.name,
+            table.c.version == key.version,
+        )
+        .values(
+            status="READY" if status.ready else "FAILED_REGISTRATION",
+            status_message=status.message,
+            **place,
+        )
+    )
+    return bool(changed.rowcount)
+
+
+def mirror_tags(connection: Connection, key: VersionKey, tags: Mapping[str, str]) -> None:
+    """Let tags of the gate's own say what the ledger says; they decide nothing."""
+    table = SqlModelVersionTag.__table__
+    for tag, value in tags.items():
+        same = {"workspace": key.workspace, "name": key.name, "version": key.version, "key": tag}
+        connection.execute(
+            delete(table).where(*(table.c[column] == wanted for column, wanted in same.items()))
+        )
+        connection.execute(insert(table).values(**same, value=value))
