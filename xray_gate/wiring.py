@@ -56,6 +56,7 @@ from xray_gate.scan.work import (
 )
 
 POLICY_VARIABLE = "XRAY_GATE_POLICY"
+TRACKING_VARIABLE = "XRAY_GATE_TRACKING_URI"
 
 
 def gated_store(store_uri: str, tracking_uri: str | None = None) -> GatedStore:
@@ -76,7 +77,9 @@ def gated_store(store_uri: str, tracking_uri: str | None = None) -> GatedStore:
     store_class = WorkspaceGatedStore if MLFLOW_ENABLE_WORKSPACES.get() else GatedStore
     # MLflow makes its own tables first; the ledger's refer to the same database.
     _plain_store(store_uri)
-    store: GatedStore = store_class(uri, GateParts(Ledger(), policies.current))
+    # The server reads artifacts that it serves itself as its clients do.
+    fetch = MlflowArtifacts(os.environ.get(TRACKING_VARIABLE) or tracking_uri or "")
+    store: GatedStore = store_class(uri, GateParts(Ledger(), policies.current, fetch))
     return store
 
 

@@ -32,6 +32,7 @@ class Gate:
 
     def __init__(self, uri: str, policies: Path, **parts: Any) -> None:
         self.uri = uri
+        self.kept: str | None = KEPT
         self.folder = policies
         self.set_policy()
         self.ledger = Ledger()
@@ -66,7 +67,7 @@ class Gate:
 
         def finish(evidence: Evidence) -> Decision:
             decision = decide(policy, evidence)
-            self.work.finish(lease, evidence, decision, policy, "a" * 32, KEPT)
+            self.work.finish(lease, evidence, decision, policy, "a" * 32, self.kept)
             return decision
 
         return finish

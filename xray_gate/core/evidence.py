@@ -64,8 +64,9 @@ class ProbeFacts:
 class ModelFacts:
     """What is known of the model that answered.
 
-    `digest` is `sha256:` and the hash over every file; `architecture` a hash over the kinds of
-    layers and the shapes of the weights where the format shows them, else None.
+    `digest` is `sha256:` and the hash over every file, `files` those of each by its name;
+    `architecture` a hash over the kinds of layers and the shapes of the weights where the format
+    shows them, else None.
     """
 
     ref: str
@@ -73,6 +74,7 @@ class ModelFacts:
     format: str
     classes: int
     architecture: str | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,17 @@ def folder_digest(files: Iterable[tuple[str, Path]]) -> str:
 
     Read one after the other and in pieces, so neither need fit into memory.
     """
+    return listing_digest((name, file_digest(path)) for name, path in files)
+
+
+def listing_digest(files: Iterable[tuple[str, str]]) -> str:
+    """The same of names and the files' own digests, as `file_digest` gives them."""
     total = hashlib.sha256()
-    for name, path in files:
+    for name, digest in files:
         # The length keeps one name from running into the next.
         encoded = os.fsencode(name)
-        total.update(b"%d:%b:%b\n" % (len(encoded), encoded, _hash(path).encode()))
+        hexadecimal = digest.removeprefix("sha256:").encode()
+        total.update(b"%d:%b:%b\n" % (len(encoded), encoded, hexadecimal))
     return f"sha256:{total.hexdigest()}"
 
 

@@ -12,7 +12,9 @@ from xray_gate.core.errors import XrayGateError
 from xray_gate.core.evidence import Evidence
 from xray_gate.core.verdict import Decision, Enforcement, Verdict
 from xray_gate.policy.decision import decide
+from xray_gate.policy.document import PolicyDocument
 from xray_gate.policy.files import Policy, PolicySet
+from xray_gate.registry.comparison import Comparison, ScannedFiles
 from xray_gate.registry.ports import LedgerPort
 from xray_gate.registry.refusal import MESSAGE_START, refusal
 from xray_gate.scan.work import RecordedVerdict, Registration, VersionKey, VersionState
@@ -49,10 +51,12 @@ class Admissions:
         ledger: LedgerPort,
         policies: Callable[[], PolicySet],
         clock: Callable[[], float],
+        comparison: Comparison,
     ) -> None:
         self._ledger = ledger
         self._policies = policies
         self._clock = clock
+        self._comparison = comparison
 
     def policy_for(self, registered_model: str) -> Policy:
         """The one policy for a name; refuses where there is none, or where it cannot be read."""
@@ -107,11 +111,36 @@ class Admissions:
                 decision,
             )
         if document.enforcement is Enforcement.ENFORCE:
-            if document.same_bytes == "snapshot" and not registration.kept:
-                return Admission(_NOT_KEPT, evidence, decision)
+            if (other := self._may_be_other(registration, document)) is not None:
+                return Admission(other, evidence, decision)
             if (old := _too_old(evidence, document.max_age_days, self._clock())) is not None:
                 return Admission(old, evidence, decision)
         return Admission(None, evidence, decision, registration.kept)
+
+    def _may_be_other(self, registration: Registration, document: PolicyDocument) -> str | None:
+        """Why the files may not be those that were scanned, or None where they are."""
+        if registration.kept:
+            return None
+        if document.same_bytes == "snapshot":
+            return _NOT_KEPT
+        return self._comparison.why_not(registration.key, registration.location)
+
+    def compares(self, target: str) -> bool:
+        """Whether the name's policy wants files compared before a promotion."""
+        try:
+            document = self.policy_for(target).document
+        except MlflowException:
+            # The guard refuses, and says why.
+            return False
+        return document.same_bytes == "verify" and document.enforcement is Enforcement.ENFORCE
+
+    def to_compare(self, connection: Connection, key: VersionKey) -> ScannedFiles | None:
+        """What must be compared before the version may be promoted, if anything must."""
+        registration = self._ledger.current(connection, key)
+        if registration is None or registration.kept:
+            return None
+        proof = self._ledger.proof_of(connection, registration)
+        return None if proof is None else ScannedFiles(registration.location, proof.evidence.model)
 
     def why_unreadable(
         self, connection: Connection, key: VersionKey, location: str | None

@@ -12,7 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlflow.entities.model_registry import ModelVersion
-from mlflow.entities.model_registry.model_version_stages import ALL_STAGES, get_canonical_stage
+from mlflow.entities.model_registry.model_version_stages import (
+    ALL_STAGES,
+    STAGE_DELETED_INTERNAL,
+    get_canonical_stage,
+)
 from mlflow.store.model_registry.dbmodels.models import SqlModelVersion
 from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
 from mlflow.store.model_registry.sqlalchemy_workspace_store import WorkspaceAwareSqlAlchemyStore
@@ -21,11 +25,12 @@ from sqlalchemy.orm import Session
 
 from xray_gate.policy.files import PolicySet
 from xray_gate.registry.admission import Admissions
+from xray_gate.registry.comparison import Comparison, ScannedFiles
 from xray_gate.registry.ports import LedgerPort
 from xray_gate.registry.refusal import refusal, status_text
-from xray_gate.registry.rows import is_prompt, is_reserved_tag
-from xray_gate.registry.session_guard import SessionGuard
-from xray_gate.scan.work import VersionKey
+from xray_gate.registry.rows import copied_version, is_prompt, is_reserved_tag, key_of
+from xray_gate.registry.session_guard import PROMOTING_STAGES, SessionGuard
+from xray_gate.scan.work import ArtifactFetcher, VersionKey
 
 _POLL_SECONDS = 0.1
 _SILENCE_SECONDS = 90.0
@@ -36,10 +41,15 @@ _copying: ContextVar[bool] = ContextVar("xray_gate_copying", default=False)
 
 @dataclass(frozen=True)
 class GateParts:
-    """What a gated store is made of. `wait_seconds` bounds the wait inside a registration."""
+    """What a gated store is made of.
+
+    `fetch` reads files for policies with `same_bytes: verify`; without it, these promote nothing
+    that was not kept. `wait_seconds` bounds the wait inside a registration.
+    """
 
     ledger: LedgerPort
     policies: Callable[[], PolicySet]
+    fetch: ArtifactFetcher | None = None
     clock: Callable[[], float] = time.time
     wait_seconds: float = 2.0
 
@@ -52,7 +62,8 @@ class _Gate(SqlAlchemyStore):  # type: ignore[misc]
         self._ledger = parts.ledger
         self._clock = parts.clock
         self._wait_seconds = parts.wait_seconds
-        self._admissions = Admissions(parts.ledger, parts.policies, parts.clock)
+        self._comparison = Comparison(parts.fetch)
+        self._admissions = Admissions(parts.ledger, parts.policies, parts.clock, self._comparison)
         self._guard = SessionGuard(parts.ledger, self._admissions, parts.clock)
         self._make_session: Any = self.ManagedSessionMaker
         self.ManagedSessionMaker = self._watched_session
@@ -70,12 +81,49 @@ class _Gate(SqlAlchemyStore):  # type: ignore[misc]
         if str(source).lower().startswith("models:") and kwargs.get("tags"):
             # MLflow's copy carries all tags over; the gate's own belong to the original.
             kwargs["tags"] = [tag for tag in kwargs["tags"] if not is_reserved_tag(tag.key)]
+        original = copied_version(source)
         token = _copying.set(True)
         try:
-            created = super().create_model_version(name, source, *args, **kwargs)
+            with self._compared(name, *([] if original is None else [original])):
+                created = super().create_model_version(name, source, *args, **kwargs)
         finally:
             _copying.reset(token)
         return self._after_a_moment(created)
+
+    @contextmanager
+    def _compared(self, target: str, *versions: tuple[str, Any]) -> Iterator[None]:
+        """Compare the files of versions that are to be promoted to the name `target`."""
+        wanted: dict[VersionKey, ScannedFiles] = {}
+        if versions and self._admissions.compares(target):
+            with self.ManagedSessionMaker(read_only=False) as session:
+                for name, version in versions:
+                    key = key_of(self._get_sql_model_version(session, name, version))
+                    found = self._admissions.to_compare(session.connection(), key)
+                    if found is not None:
+                        wanted[key] = found
+        with self._comparison.of(wanted):
+            yield
+
+    def set_registered_model_alias(self, name: str, alias: str, version: Any) -> Any:
+        """As MLflow's, for a version that is admitted."""
+        with self._compared(name, (name, version)):
+            return super().set_registered_model_alias(name, alias, version)
+
+    def rename_registered_model(self, name: str, new_name: str) -> Any:
+        """As MLflow's, where the new name's policy admits what stands there as admitted."""
+        with self._compared(new_name, *self._ready_versions(name, new_name)):
+            return super().rename_registered_model(name, new_name)
+
+    def _ready_versions(self, name: str, new_name: str) -> list[tuple[str, int]]:
+        if not self._admissions.compares(new_name):
+            return []
+        with self.ManagedSessionMaker(read_only=False) as session:
+            of_name = self._get_query(session, SqlModelVersion).filter(
+                SqlModelVersion.name == name,
+                SqlModelVersion.status == "READY",
+                SqlModelVersion.current_stage != STAGE_DELETED_INTERNAL,
+            )
+            return [(row.name, row.version) for row in of_name]
 
     def _after_a_moment(self, created: ModelVersion) -> ModelVersion:
         deadline = time.monotonic() + self._wait_seconds
@@ -149,9 +197,11 @@ class _Gate(SqlAlchemyStore):  # type: ignore[misc]
     ) -> Any:
         """As MLflow's, which hands PostgreSQL the version as text: psycopg 3 refuses that."""
         number = _validate_model_version(version)
-        return super().transition_model_version_stage(
-            name, number, stage, archive_existing_versions
-        )
+        promoted = [(name, number)] if get_canonical_stage(stage) in PROMOTING_STAGES else []
+        with self._compared(name, *promoted):
+            return super().transition_model_version_stage(
+                name, number, stage, archive_existing_versions
+            )
 
     def delete_model_version_tag(self, name: str, version: Any, key: str) -> Any:
         """As MLflow's, but the gate's own tags stay."""

@@ -67,12 +67,18 @@ def key_of(row: Any) -> VersionKey:
 
 def copied_from(row: SqlModelVersion) -> VersionKey | None:
     """The version that a new one is a copy of, or None where it is no copy."""
-    if not str(row.source).lower().startswith("models:"):
+    original = copied_version(row.source)
+    return None if original is None else VersionKey(row.workspace, *original)
+
+
+def copied_version(source: str | None) -> tuple[str, int] | None:
+    """Name and number of the version that a source names, or None where it names none."""
+    if not str(source).lower().startswith("models:"):
         return None
-    parsed = _parse_model_uri(row.source)
+    parsed = _parse_model_uri(source)
     if parsed.name is None or parsed.version is None:
         return None
-    return VersionKey(row.workspace, parsed.name, int(parsed.version))
+    return parsed.name, int(parsed.version)
 
 
 def lock_model(connection: Connection, workspace: str, name: str) -> bool:

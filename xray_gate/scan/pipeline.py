@@ -36,7 +36,7 @@ from xray_gate.probing.answer_checks import CheckedOracle, check_answers, rechec
 from xray_gate.probing.batches import LabelArray
 from xray_gate.probing.probe_set import ProbeSet
 from xray_gate.probing.training_data import TrainingData
-from xray_gate.scan.digest import model_digest
+from xray_gate.scan.digest import digest_of, file_digests, model_digest
 from xray_gate.scan.lineup import Known, build_detector, line_up, not_run, stream_of_a_plugin
 from xray_gate.scan.opening import check_classes, preprocessing_of, probed_request
 from xray_gate.scan.ports import Device, ModelOpener, ModelRequest, OpenModel
@@ -91,9 +91,9 @@ class Scan:
         evidence. `InputError` is raised before any evidence exists: an unreadable model, or probes
         that do not fit it.
         """
-        draft = _draft(
-            request.ref, model_digest(request.path), request.policy, request.seed, self._clock()
-        )
+        files = file_digests(request.path)
+        draft = _draft(request.ref, digest_of(files), request.policy, request.seed, self._clock())
+        draft = replace(draft, model=replace(draft.model, files=files))
         try:
             output = self._ask(request, draft)
         except ScanError as error:
