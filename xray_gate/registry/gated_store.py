@@ -17,6 +17,7 @@ from mlflow.entities.model_registry.model_version_stages import (
     STAGE_DELETED_INTERNAL,
     get_canonical_stage,
 )
+from mlflow.exceptions import MlflowException
 from mlflow.store.model_registry.dbmodels.models import SqlModelVersion
 from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
 from mlflow.store.model_registry.sqlalchemy_workspace_store import WorkspaceAwareSqlAlchemyStore
@@ -27,7 +28,7 @@ from xray_gate.policy.files import PolicySet
 from xray_gate.registry.admission import Admissions
 from xray_gate.registry.comparison import Comparison, ScannedFiles
 from xray_gate.registry.ports import LedgerPort
-from xray_gate.registry.refusal import refusal, status_text
+from xray_gate.registry.refusal import MESSAGE_START, refusal, status_text
 from xray_gate.registry.rows import copied_version, is_prompt, is_reserved_tag, key_of
 from xray_gate.registry.session_guard import PROMOTING_STAGES, SessionGuard
 from xray_gate.scan.work import ArtifactFetcher, VersionKey
@@ -108,6 +109,16 @@ class _Gate(SqlAlchemyStore):  # type: ignore[misc]
         """As MLflow's, for a version that is admitted."""
         with self._compared(name, (name, version)):
             return super().set_registered_model_alias(name, alias, version)
+
+    def copy_model_version(self, src_mv: Any, dst_name: str) -> Any:
+        """As MLflow's, which would wrap a refusal into words about something else."""
+        try:
+            return super().copy_model_version(src_mv, dst_name)
+        except MlflowException as error:
+            cause = error.__cause__ or error.__context__
+            if isinstance(cause, MlflowException) and cause.message.startswith(MESSAGE_START):
+                raise cause from None
+            raise
 
     def rename_registered_model(self, name: str, new_name: str) -> Any:
         """As MLflow's, where the new name's policy admits what stands there as admitted."""
