@@ -52,8 +52,11 @@ from xray_gate.scan.work import (
     Revocation,
     ScanOutput,
     TrainingFiles,
+    VerdictSigner,
     VersionKey,
 )
+from xray_gate.signing.attesting import Attesting
+from xray_gate.signing.key_folder import read_signing_key
 
 POLICY_VARIABLE = "XRAY_GATE_POLICY"
 TRACKING_VARIABLE = "XRAY_GATE_TRACKING_URI"
@@ -214,12 +217,18 @@ class _PolicyScanner:
         )
 
 
+def verdict_signer(key: Path, passphrase: bytes | None) -> VerdictSigner:
+    """Signs verdicts with the private key in a file; `InputError` when it cannot be read."""
+    return Attesting(read_signing_key(key, passphrase), utc_now)
+
+
 @dataclass(frozen=True)
 class RunnerSettings:
     """Where a runner works.
 
     `policy` says what to measure; without it, the server's does. `snapshots` is where scanned bytes
     are kept: any place that MLflow's artifact stores can write to and everybody's clients can read.
+    Without `sign` verdicts are not signed.
     """
 
     registry_uri: str
@@ -228,6 +237,7 @@ class RunnerSettings:
     device: Device = "auto"
     lease_seconds: float = 60.0
     snapshots: str = DEFAULT_PLACE
+    sign: VerdictSigner | None = None
 
 
 def new_runner(settings: RunnerSettings, announce: Callable[[str], None]) -> Runner:
@@ -252,6 +262,7 @@ def new_runner(settings: RunnerSettings, announce: Callable[[str], None]) -> Run
             scan=_PolicyScanner(new_scan(), settings.device),
             keep=Snapshots(settings.snapshots, settings.tracking_uri, fetch),
             publish=EvidenceRuns(settings.tracking_uri, write_report),
+            sign=settings.sign,
             measuring=measuring,
             renew_seconds=settings.lease_seconds / 4,
             announce=announce,
@@ -287,6 +298,15 @@ def read_status(
         return [status_row(ledger, connection, registration) for registration in found]
 
 
+def read_attestation(registry_uri: str, workspace: str, name: str, version: int) -> str | None:
+    """The signed verdict of a version, or None where nobody signed one."""
+    ledger = Ledger()
+    with _plain_store(registry_uri).ManagedSessionMaker() as session:
+        connection = session.connection()
+        found = ledger.current(connection, VersionKey(workspace, name, version))
+        return None if found is None else ledger.attestation_of(connection, found)
+
+
 def revoke_version(
     registry_uri: str, key: VersionKey, reason: str, by: str
 ) -> tuple[Revocation, list[Withdrawn]]:
@@ -310,7 +330,9 @@ __all__: Sequence[str] = (
     "new_scan",
     "open_classifier",
     "policys_training_data",
+    "read_attestation",
     "read_status",
     "revoke_version",
     "utc_now",
+    "verdict_signer",
 )

@@ -108,7 +108,12 @@ class Reports:
     broken: bool = False
 
     def __call__(
-        self, key: VersionKey, output: ScanOutput, decision: Decision, policy: Policy
+        self,
+        key: VersionKey,
+        output: ScanOutput,
+        decision: Decision,
+        policy: Policy,
+        attestation: str | None = None,
     ) -> str:
         if self.broken:
             raise ConnectionError("the tracking server is down")

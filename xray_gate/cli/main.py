@@ -20,11 +20,13 @@ from xray_gate.cli.cleanse import cleanse
 from xray_gate.cli.demo import demo
 from xray_gate.cli.exit_codes import ExitCode
 from xray_gate.cli.filter import filter_command
+from xray_gate.cli.keys import keys
 from xray_gate.cli.policy import policy
 from xray_gate.cli.revoke import revoke
 from xray_gate.cli.runner import runner
 from xray_gate.cli.scan import scan
 from xray_gate.cli.status import status
+from xray_gate.cli.verify import verify
 from xray_gate.core.errors import InputError, XrayGateError
 
 
@@ -44,7 +46,8 @@ def cli(verbose: bool) -> None:
     )
 
 
-for command in (scan, runner, status, revoke, calibrate, filter_command, cleanse, policy, demo):
+_GATE = (scan, runner, status, revoke, verify, keys)
+for command in (*_GATE, calibrate, filter_command, cleanse, policy, demo):
     cli.add_command(command)
 
 

@@ -6,6 +6,12 @@ from pathlib import Path
 
 import click
 
+from xray_gate.cli.signing_key import (
+    KEY_VARIABLE,
+    passphrase_option,
+    require_a_named_key,
+    signer,
+)
 from xray_gate.core.errors import InputError
 from xray_gate.scan.ports import Device
 
@@ -40,6 +46,13 @@ from xray_gate.scan.ports import Device
     show_default=True,
     help="How long a silent runner keeps its version before another one may scan it.",
 )
+@click.option(
+    "--signing-key",
+    envvar=KEY_VARIABLE,
+    type=click.Path(path_type=Path),
+    help="Sign every verdict with this private key, made by `xray-gate keys new`.",
+)
+@passphrase_option
 def runner(
     registry_uri: str | None,
     tracking_uri: str | None,
@@ -48,6 +61,8 @@ def runner(
     device: Device,
     lease_seconds: float,
     snapshots: str | None,
+    signing_key: Path | None,
+    passphrase_file: Path | None,
 ) -> int:
     """Scan waiting versions and write their verdicts. Start as many runners as you like."""
     from xray_gate import wiring
@@ -56,6 +71,7 @@ def runner(
         raise InputError(
             "the runner needs --registry-uri xray-gate+... and --tracking-uri http://..."
         )
+    require_a_named_key()
     settings = wiring.RunnerSettings(
         registry_uri,
         tracking_uri,
@@ -63,6 +79,7 @@ def runner(
         device,
         lease_seconds,
         snapshots or wiring.DEFAULT_PLACE,
+        signer(signing_key, passphrase_file),
     )
     worker = wiring.new_runner(settings, announce=lambda text: click.echo(text, err=True))
     if once:

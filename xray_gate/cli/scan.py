@@ -7,6 +7,7 @@ import click
 from xray_gate.cli.exit_codes import BY_VERDICT
 from xray_gate.cli.local_model import local_model
 from xray_gate.cli.progress import ProgressLine
+from xray_gate.cli.signing_key import passphrase_option, require_unchanged, signer
 from xray_gate.core.errors import InputError
 from xray_gate.policy.decision import decide
 from xray_gate.scan.ports import Device
@@ -33,6 +34,12 @@ from xray_gate.scan.ports import Device
 )
 @click.option("--seed", type=click.IntRange(min=0), help="Default: the calibration's, else 0.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto")
+@click.option(
+    "--signing-key",
+    type=click.Path(path_type=Path),
+    help="Sign the verdict with this private key, as attestation.json in --out.",
+)
+@passphrase_option
 def scan(
     model: str,
     probes: Path | None,
@@ -42,6 +49,8 @@ def scan(
     output_format: str,
     seed: int | None,
     device: Device,
+    signing_key: Path | None,
+    passphrase_file: Path | None,
 ) -> int:
     """Scan MODEL and end with the verdict's exit code, whatever the policy's mode.
 
@@ -58,6 +67,9 @@ def scan(
         raise InputError("--format sarif is not part of this release; use text or json")
     if training_data is not None and not training_data.exists():
         raise InputError(f"{training_data}: no such training data; check the path")
+    if signing_key is not None and out is None:
+        raise InputError("a signed verdict is a file; name a folder for it with --out")
+    sign = signer(signing_key, passphrase_file)
     policy = wiring.load_policy(policy_path)
     probes_path = probes or policy.probes
     if probes_path is None:
@@ -85,12 +97,15 @@ def scan(
             output = wiring.new_scan(progress)(request)
         finally:
             progress.close()
+        if sign is not None:
+            require_unchanged(path, output)
     decision = decide(policy, output.evidence)
     if out is None:
         report = report_json(output.evidence, decision, policy.name, policy.digest)
     else:
         try:
-            report = write_report(out, output, decision, policy)
+            attestation = None if sign is None else sign(output, decision, policy)
+            report = write_report(out, output, decision, policy, attestation)
         except OSError as error:
             raise InputError(
                 f"{out}: the report cannot be written there ({error.strerror}); name a folder "

@@ -1,6 +1,7 @@
 """`xray-gate status NAME[/VERSION]`: what the ledger knows."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import click
@@ -17,12 +18,18 @@ from xray_gate.scan.work import VersionKey
 @click.option("--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="For links to reports.")
 @click.option("--workspace", default="default", show_default=True)
 @click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text")
+@click.option(
+    "--attestation",
+    type=click.Path(path_type=Path),
+    help="Write the signed verdict of one version to this file, for `xray-gate verify`.",
+)
 def status(
     target: str,
     registry_uri: str | None,
     tracking_uri: str | None,
     workspace: str,
     output_format: str,
+    attestation: Path | None,
 ) -> int:
     """Show verdict, reasons and report of one version, or of every version of a name."""
     from xray_gate import wiring
@@ -36,11 +43,34 @@ def status(
             f"{target}: the gate has seen no such version; check the name, or register it again "
             "if it is older than the gate"
         )
+    if attestation is not None:
+        _write_attestation(attestation, registry_uri, workspace, name, version)
     if output_format == "json":
         click.echo(json.dumps(rows, indent=2))
     else:
         click.echo("\n\n".join(_text(row, tracking_uri) for row in rows))
     return 0
+
+
+def _write_attestation(
+    path: Path, registry_uri: str, workspace: str, name: str, version: int | None
+) -> None:
+    from xray_gate import wiring
+
+    if version is None:
+        raise InputError(f"{name}: a signed verdict is that of one version; name NAME/VERSION")
+    signed = wiring.read_attestation(registry_uri, workspace, name, version)
+    if signed is None:
+        raise InputError(
+            f"{name}/{version}: no runner has signed a verdict on it; start runners with "
+            "--signing-key, and register it again"
+        )
+    try:
+        path.write_text(signed)
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be written ({error.strerror}); name another file"
+        ) from error
 
 
 def split_target(target: str) -> tuple[str, int | None]:

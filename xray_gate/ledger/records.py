@@ -65,6 +65,7 @@ class Records:
         policy: tuple[str, str],
         scan_id: str | None,
         now: float,
+        attestation: str | None = None,
     ) -> None:
         """Keep a verdict for ever; `policy` is its name and digest."""
         connection.execute(
@@ -77,6 +78,7 @@ class Records:
                 policy_name=policy[0],
                 policy_digest=policy[1],
                 created_at=now,
+                attestation=attestation,
             )
         )
 
@@ -110,6 +112,25 @@ class Records:
             .limit(1)
         ).first()
         return row and RecordedVerdict(Verdict(row.verdict), tuple(json.loads(row.reasons)))
+
+    def attestation_of(self, connection: Connection, registration: Registration) -> str | None:
+        """The signed envelope of the newest verdict's scan, or None where nobody signed it.
+
+        A copy has no attestation of its own: the one of the scan names its bytes, too.
+        """
+        newest = (
+            select(verdicts.c.scan_id)
+            .where(verdicts.c.registration_id == registration.id)
+            .order_by(verdicts.c.id.desc())
+            .limit(1)
+            .scalar_subquery()
+        )
+        return connection.execute(
+            select(verdicts.c.attestation)
+            .where(verdicts.c.scan_id == newest, verdicts.c.attestation.is_not(None))
+            .order_by(verdicts.c.id.desc())
+            .limit(1)
+        ).scalar()
 
     def verdicts(self, connection: Connection, registration: Registration) -> list[VerdictRow]:
         """Every verdict on a registration, newest first."""

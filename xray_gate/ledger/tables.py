@@ -67,6 +67,8 @@ verdicts = Table(
     Column("policy_name", String(100), nullable=False),
     Column("policy_digest", String(80), nullable=False),
     Column("created_at", Float, nullable=False),
+    # The signed envelope, where the runner had a key.
+    Column("attestation", Text, nullable=True),
 )
 
 revocations = Table(

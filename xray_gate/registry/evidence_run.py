@@ -30,7 +30,7 @@ _BY_LABEL = {
     "dtinspector": ("transfer_ratio", "anomaly_index", "fitted_ratio", "held_back_ratio"),
 }
 
-ReportWriter = Callable[[Path, ScanOutput, Decision, Policy], object]
+ReportWriter = Callable[[Path, ScanOutput, Decision, Policy, str | None], object]
 
 
 class EvidenceRuns:
@@ -41,7 +41,12 @@ class EvidenceRuns:
         self._write_report = write_report
 
     def __call__(
-        self, key: VersionKey, output: ScanOutput, decision: Decision, policy: Policy
+        self,
+        key: VersionKey,
+        output: ScanOutput,
+        decision: Decision,
+        policy: Policy,
+        attestation: str | None = None,
     ) -> str:
         """Log one scan as a finished run; its id. Raises what MLflow raises."""
         run = self._client.create_run(
@@ -56,7 +61,7 @@ class EvidenceRuns:
         )
         run_id = str(run.info.run_id)
         try:
-            self._log(run_id, output, decision, policy)
+            self._log(run_id, output, decision, policy, attestation)
         except BaseException:
             self._client.set_terminated(run_id, status="FAILED")
             raise
@@ -76,7 +81,14 @@ class EvidenceRuns:
                 raise
             return str(created.experiment_id)
 
-    def _log(self, run_id: str, output: ScanOutput, decision: Decision, policy: Policy) -> None:
+    def _log(
+        self,
+        run_id: str,
+        output: ScanOutput,
+        decision: Decision,
+        policy: Policy,
+        attestation: str | None,
+    ) -> None:
         evidence = output.evidence
         self._client.log_param(run_id, "model", evidence.model.ref)
         self._client.log_param(run_id, "seed", evidence.seed)
@@ -85,7 +97,7 @@ class EvidenceRuns:
         for detector in evidence.detectors:
             self._log_detector(run_id, detector)
         with TemporaryDirectory(prefix="xray-gate-report-") as folder:
-            self._write_report(Path(folder), output, decision, policy)
+            self._write_report(Path(folder), output, decision, policy, attestation)
             self._client.log_artifacts(run_id, folder)
 
     def _log_detector(self, run_id: str, detector: DetectorEvidence) -> None:

@@ -51,6 +51,7 @@ class RegistrationsPort(Protocol):
         policy: tuple[str, str],
         scan_id: str | None,
         now: float,
+        attestation: str | None = None,
     ) -> None:
         """Keep a verdict."""
         ...

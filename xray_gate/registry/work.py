@@ -88,6 +88,7 @@ class RegistryWork:
         policy: Policy,
         run_id: str | None,
         snapshot: str | None = None,
+        attestation: str | None = None,
     ) -> Decision:
         """See `WorkQueue.finish`."""
         now = self._clock()
@@ -103,9 +104,10 @@ class RegistryWork:
             self._ledger.record_scan(connection, evidence, run_id, now)
             if snapshot is not None:
                 self._ledger.keep(connection, lease.registration.id, snapshot)
-            self._record(
-                connection, lease, decision, (policy.name, policy.digest), evidence.scan_id
-            )
+            named = (policy.name, policy.digest)
+            # What was withdrawn must not be passed on by its signature.
+            signed = attestation if gone is None else None
+            self._record(connection, lease, decision, named, evidence.scan_id, signed)
             tags = {
                 "xray_gate.verdict": decision.verdict,
                 "xray_gate.policy": policy.name,
@@ -156,9 +158,10 @@ class RegistryWork:
         decision: Decision,
         policy: tuple[str, str],
         scan_id: str | None,
+        attestation: str | None = None,
     ) -> None:
         self._ledger.record_verdict(
-            connection, lease.registration.id, decision, policy, scan_id, self._clock()
+            connection, lease.registration.id, decision, policy, scan_id, self._clock(), attestation
         )
 
 

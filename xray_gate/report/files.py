@@ -1,5 +1,7 @@
 """Writes a scan's report into a folder: report.json, report.html, planes and triggers as PNG.
 
+A verdict that was signed has its envelope beside them, attestation.json.
+
 A trigger that was reversed to a mask and a pattern is also an .npz file, which `xray-gate filter`
 reads.
 """
@@ -17,11 +19,16 @@ from xray_gate.report.json_v1 import dump, report_json
 from xray_gate.report.trigger_figures import trigger_figure
 from xray_gate.scan.work import ScanOutput
 
+ATTESTATION = "attestation.json"
 _SUFFIX = {"unclipped": "", "valid": "_valid"}
 
 
 def write_report(
-    folder: Path, output: ScanOutput, decision: Decision, policy: Policy
+    folder: Path,
+    output: ScanOutput,
+    decision: Decision,
+    policy: Policy,
+    attestation: str | None = None,
 ) -> dict[str, Any]:
     """Fill `folder` (made when missing); the report as JSON values.
 
@@ -43,6 +50,11 @@ def write_report(
     page = render_html(report, output.planes, names, output.triggers)
     _write(folder / "report.html", page.encode())
     _write(folder / "report.json", dump(report).encode())
+    if attestation is None:
+        # That of an earlier scan would lie beside a report that it is not about.
+        (folder / ATTESTATION).unlink(missing_ok=True)
+    else:
+        _write(folder / ATTESTATION, attestation.encode())
     return report
 
 

@@ -5,14 +5,14 @@ with this version can be read for ever. Fields marked "added" may be missing in 
 """
 
 import json
-import math
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, NoReturn
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from xray_gate.core.errors import InputError
 from xray_gate.core.evidence import DetectorEvidence, Evidence
+from xray_gate.core.strict_json import json_values, loads_strictly
 from xray_gate.core.verdict import Decision, DetectorJudgement
 
 SCHEMA_VERSION: Literal["1"] = "1"
@@ -116,7 +116,7 @@ def report_json(
         "detectors": [_detector(*pair) for pair in _judged(evidence, decision)],
         "environment": evidence.environment,
     }
-    return ReportV1.model_validate(_json_values(report)).model_dump()
+    return ReportV1.model_validate(json_values(report)).model_dump()
 
 
 def dump(report: Mapping[str, Any]) -> str:
@@ -131,10 +131,8 @@ def read_report(text: str | bytes) -> ReportV1:
     schema_version, fields that are missing or of the wrong type.
     """
     try:
-        data = json.loads(
-            text, parse_constant=_not_finite, parse_float=_finite, object_pairs_hook=_unique_keys
-        )
-    except (ValueError, RecursionError) as error:
+        data = loads_strictly(text)
+    except ValueError as error:
         raise InputError(f"the report is not valid JSON ({error}); {_NEXT_STEP}") from error
     _check_version(data)
     try:
@@ -169,17 +167,6 @@ def _detector(evidence: DetectorEvidence, judgement: DetectorJudgement) -> dict[
     }
 
 
-def _json_values(value: Any) -> Any:
-    """Mappings as dicts, tuples as lists, enums as strings, no lone surrogates (odd file names)."""
-    if isinstance(value, str):
-        return str(value).encode("utf-8", "backslashreplace").decode("utf-8")
-    if isinstance(value, Mapping):
-        return {_json_values(str(key)): _json_values(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_json_values(item) for item in value]
-    return value
-
-
 def _check_version(data: object) -> None:
     if not isinstance(data, dict):
         raise InputError(f"the report is no JSON object; {_NEXT_STEP}")
@@ -199,22 +186,3 @@ def _findings(error: ValidationError) -> str:
     ]
     more = f" (and {len(findings) - 5} more)" if len(findings) > 5 else ""
     return "; ".join(findings[:5]) + more
-
-
-def _finite(literal: str) -> float:
-    value = float(literal)
-    return value if math.isfinite(value) else _not_finite(literal)
-
-
-def _not_finite(literal: str) -> NoReturn:
-    raise ValueError(f"the number {literal[:40]} is not finite")
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    # Which of two values counts differs between readers, so one of them could be shown a pass.
-    unique = dict(pairs)
-    if len(unique) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {twice[:80]!r} stands there twice")
-    return unique

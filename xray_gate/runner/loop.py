@@ -27,6 +27,7 @@ from xray_gate.scan.work import (
     SnapshotKeeper,
     TrainingFetcher,
     TrainingFiles,
+    VerdictSigner,
     WorkQueue,
 )
 
@@ -38,7 +39,8 @@ class RunnerParts:
     """What a runner is made of.
 
     `measuring` holds this runner's own policies, which say only what to measure; without them the
-    server's are used for that, too. `renew_seconds` must be well under the lease.
+    server's are used for that, too. `renew_seconds` must be well under the lease. Without `sign`
+    verdicts are not signed.
     """
 
     queue: WorkQueue
@@ -47,6 +49,7 @@ class RunnerParts:
     scan: Scanner
     keep: SnapshotKeeper
     publish: EvidenceSink
+    sign: VerdictSigner | None = None
     measuring: PolicySet | None = None
     renew_seconds: float = 15.0
     max_attempts: int = 3
@@ -106,9 +109,13 @@ class Runner:
             return reason
         output, snapshot = self._scan_and_keep(lease, policy, measuring)
         decision = decide(policy, output.evidence)
-        run_id = self._publish(lease, output, decision, policy)
+        # A signer that fails leaves no verdict: with a key, none is ever recorded unsigned.
+        attestation = None if parts.sign is None else parts.sign(output, decision, policy)
+        run_id = self._publish(lease, output, decision, policy, attestation)
         evidence = output.evidence
-        decision = parts.queue.finish(lease, evidence, decision, policy, run_id, snapshot)
+        decision = parts.queue.finish(
+            lease, evidence, decision, policy, run_id, snapshot, attestation
+        )
         return f"{decision.verdict} ({'; '.join(decision.reasons)})"
 
     def _measuring(self, policy: Policy | None, name: str) -> Policy | None:
@@ -209,14 +216,20 @@ class Runner:
             yield found
 
     def _publish(
-        self, lease: Lease, output: ScanOutput, decision: Decision, policy: Policy
+        self,
+        lease: Lease,
+        output: ScanOutput,
+        decision: Decision,
+        policy: Policy,
+        attestation: str | None,
     ) -> str | None:
+        key = lease.registration.key
         try:
-            return self._parts.publish(lease.registration.key, output, decision, policy)
+            return self._parts.publish(key, output, decision, policy, attestation)
         except Exception:
             # The verdict rests on the ledger. A tracking server that is down must not keep a
             # version pending, and the missing link shows in `xray-gate status`.
-            _logger.exception("the report of %s could not be logged", lease.registration.key)
+            _logger.exception("the report of %s could not be logged", key)
             return None
 
 

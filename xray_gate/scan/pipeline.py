@@ -98,9 +98,8 @@ class Scan:
             output = self._ask(request, draft)
         except ScanError as error:
             output = ScanOutput(_obstructed(draft, request.policy, str(error), self._detectors))
-        return replace(
-            output, evidence=replace(output.evidence, finished_at=self._clock().isoformat())
-        )
+        finished = replace(output.evidence, finished_at=self._clock().isoformat())
+        return replace(output, evidence=finished, files=files)
 
     def _ask(self, request: ScanRequest, draft: Evidence) -> ScanOutput:
         # First, as a pass over large data would be taken off the time that the model has.

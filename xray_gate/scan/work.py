@@ -1,8 +1,8 @@
 """The words that registry, ledger and runner share, so that they need not know each other."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
@@ -122,11 +122,16 @@ class MissingTraining:
 
 @dataclass(frozen=True)
 class ScanOutput:
-    """All that a scan leaves behind: evidence for ever, planes and triggers for the figures."""
+    """All that a scan leaves behind: evidence for ever, planes and triggers for the figures.
+
+    `files`: name to digest of what was scanned, as `scan.digest.file_digests` gives them; empty
+    where nothing could be looked at.
+    """
 
     evidence: Evidence
     planes: Sequence[ScannedPlane] = ()
     triggers: Sequence[ShownTrigger] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 class WorkQueue(Protocol):
@@ -164,11 +169,11 @@ class WorkQueue(Protocol):
         policy: Policy,
         run_id: str | None,
         snapshot: str | None,
+        attestation: str | None = None,
     ) -> Decision:
-        """Record evidence, verdict and status in one transaction; what counts as the decision.
+        """Record evidence, verdict, its attestation and status in one transaction.
 
-        That is another one where these bytes were withdrawn.
-
+        What is returned counts as the decision: another one where these bytes were withdrawn.
         `snapshot` is where the scanned bytes are kept, if they are: the version then lies there.
         Raises `LeaseLost`, and records nothing, when the lease is no longer this runner's.
         """
@@ -207,9 +212,22 @@ class EvidenceSink(Protocol):
     """Where people look at a scan: an MLflow run."""
 
     def __call__(
-        self, key: VersionKey, output: ScanOutput, decision: Decision, policy: Policy
+        self,
+        key: VersionKey,
+        output: ScanOutput,
+        decision: Decision,
+        policy: Policy,
+        attestation: str | None = None,
     ) -> str:
-        """Log scores, figures and report; the run's id. Raises when that fails."""
+        """Log scores, figures, report and attestation; the run's id. Raises when that fails."""
+        ...
+
+
+class VerdictSigner(Protocol):
+    """Signs what was decided about the bytes that were scanned."""
+
+    def __call__(self, output: ScanOutput, decision: Decision, policy: Policy) -> str | None:
+        """The signed attestation, or None where no bytes were looked at, so never for a pass."""
         ...
 
 
