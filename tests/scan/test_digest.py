@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from xray_gate.core.errors import InputError, ScanError
-from xray_gate.scan.digest import model_digest
+from xray_gate.core.file_digest import file_digest
+from xray_gate.scan.digest import digest_of, file_digests, model_digest
 
 
 def model(path: Path) -> Path:
@@ -193,3 +194,28 @@ def test_an_empty_folder_has_no_digest(tmp_path: Path) -> None:
 def test_a_path_that_cannot_be_asked_about_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cannot be read \(File name too long\); check"):
         model_digest(tmp_path / ("x" * 300))
+
+
+def test_the_digest_is_that_of_the_files_by_themselves(tmp_path: Path) -> None:
+    folder = model(tmp_path / "m")
+    (folder / "registered_model_meta").write_bytes(b"x")
+    files = file_digests(folder)
+    assert files == {
+        name: file_digest(folder / name) for name in ("MLmodel", "data/model.onnx", "empty")
+    }
+    assert digest_of(files) == model_digest(folder)
+    assert digest_of(dict(reversed(files.items()))) == model_digest(folder)
+    assert file_digests(folder / "MLmodel") == {".": model_digest(folder / "MLmodel")}
+
+
+def test_the_digest_of_a_folder_is_what_it_always_was(tmp_path: Path) -> None:
+    """The ledger keeps digests for ever."""
+    known = "sha256:0190592b65246e80"
+    assert model_digest(model(tmp_path / "m")).startswith(known)
+
+
+def test_what_is_neither_file_nor_folder_is_refused(tmp_path: Path) -> None:
+    folder = model(tmp_path / "m")
+    os.mkfifo(folder / "data" / "pipe")
+    with pytest.raises(ScanError, match="data/pipe: is neither a file nor a folder; take it out"):
+        model_digest(folder)
