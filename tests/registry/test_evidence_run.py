@@ -15,6 +15,7 @@ from tests.report.dtinspector_builders import (
 from tests.report.sweep_builders import shown_trigger, statistics, sweep
 from tests.support.evidence import clean, make_policy
 from xray_gate.core.evidence import DetectorEvidence, RunState
+from xray_gate.policy.decision import decide
 from xray_gate.registry.evidence_run import EXPERIMENT, EvidenceRuns
 from xray_gate.report.files import write_report
 from xray_gate.scan.work import ScanOutput, VersionKey
@@ -143,6 +144,15 @@ def test_a_dtinspector_without_ratios_logs_its_cost_only(
     metrics = logged(client, tmp_path, dtinspector(statistics=found)).data.metrics
     assert metrics["dtinspector.queries"] == 70_592
     assert not [name for name in metrics if name.startswith("dtinspector_")]
+
+
+def test_a_signed_verdict_is_an_artifact(client: MlflowClient, tmp_path: Path) -> None:
+    runs = EvidenceRuns(client.tracking_uri, write_report)
+    policy = make_policy(tmp_path / "policies")
+    evidence = clean()
+    run_id = runs(KEY, ScanOutput(evidence), decide(policy, evidence), policy, "signed")
+    place = client.download_artifacts(run_id, "attestation.json", str(tmp_path))
+    assert Path(place).read_text() == "signed"
 
 
 def test_a_report_that_cannot_be_written_fails_the_run(

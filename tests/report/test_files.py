@@ -78,3 +78,11 @@ def test_a_trigger_that_cannot_be_written_is_not_there_by_half(
         write_report(tmp_path, output, decision(), make_policy(tmp_path / "policies"))
     assert not (tmp_path / "triggers" / "b3d_label_3.npz").exists()
     assert not (tmp_path / "report.json").exists()
+
+
+def test_a_signed_verdict_lies_beside_its_report_and_no_other(tmp_path: Path) -> None:
+    scan = (ScanOutput(evidence()), decision(), make_policy(tmp_path / "policies"))
+    write_report(tmp_path, *scan, "signed")
+    assert (tmp_path / "attestation.json").read_text() == "signed"
+    write_report(tmp_path, *scan)
+    assert not (tmp_path / "attestation.json").exists()

@@ -105,6 +105,7 @@ class Reports:
     """Keeps what would be logged to MLflow."""
 
     logged: list[tuple[str, str, str]] = field(default_factory=list)
+    attestations: list[str | None] = field(default_factory=list)
     broken: bool = False
 
     def __call__(
@@ -118,4 +119,5 @@ class Reports:
         if self.broken:
             raise ConnectionError("the tracking server is down")
         self.logged.append((str(key), decision.verdict, policy.name))
+        self.attestations.append(attestation)
         return f"{len(self.logged):032d}"

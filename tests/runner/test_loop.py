@@ -81,6 +81,7 @@ def test_the_verdict_links_the_report(bench: Bench) -> None:
     bench.gate.register()
     bench.run()
     assert bench.reports.logged == [("signs/1", "passed", "images")]
+    assert bench.reports.attestations == [None]
     assert bench.version().tags["xray_gate.scan_run_id"] == f"{1:032d}"
 
 

@@ -204,7 +204,7 @@ def test_the_digest_is_that_of_the_files_by_themselves(tmp_path: Path) -> None:
         name: file_digest(folder / name) for name in ("MLmodel", "data/model.onnx", "empty")
     }
     assert digest_of(files) == model_digest(folder)
-    assert digest_of(dict(reversed(files.items()))) == model_digest(folder)
+    assert digest_of(dict(sorted(files.items(), reverse=True))) == model_digest(folder)
     assert file_digests(folder / "MLmodel") == {".": model_digest(folder / "MLmodel")}
 
 

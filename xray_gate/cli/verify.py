@@ -61,7 +61,7 @@ def verify(
     unreadable input, 3 unsigned or too old, 4 a bug of ours.
     """
     from xray_gate.signing.dsse import MOST_BYTES
-    from xray_gate.signing.statement import resource_uri
+    from xray_gate.signing.statement import escaped_uri
     from xray_gate.signing.trust import read_trust
     from xray_gate.signing.verification import Expected
     from xray_gate.signing.verification import verify as verify_model
@@ -69,7 +69,7 @@ def verify(
 
     expected = Expected(
         policies=[*_digests_of(policies), *_checked(digests)],
-        resource=None if resource is None else resource_uri(resource),
+        resource=None if resource is None else escaped_uri(resource),
         max_age=None if max_age is None else duration_of(max_age),
     )
     keys = read_trust(trust)

@@ -117,7 +117,11 @@ def resource_uri(ref: str) -> str:
         is_uri = parse_model_ref(ref).uri is not None
     except InputError:
         is_uri = True
-    text = ref if is_uri else f"file:{Path(ref).absolute().name}"
+    return escaped_uri(ref if is_uri else f"file:{Path(ref).absolute().name}")
+
+
+def escaped_uri(text: str) -> str:
+    """A URI of which no two texts share one: a % of the text is escaped as well."""
     return quote(text, safe="/:@", encoding="utf-8", errors="backslashreplace")
 
 

@@ -42,7 +42,7 @@ class Expected:
     """What an attestation has to say; what is None or empty is not asked.
 
     `policies`: digests (`sha256:...`), one of which has to be the policy's. `resource`: what the
-    model was called, as `statement.resource_uri` writes it.
+    model was called, as `statement.escaped_uri` writes it.
     """
 
     policies: Sequence[str] = ()
