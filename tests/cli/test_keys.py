@@ -67,6 +67,8 @@ def test_a_passphrase_encrypts_the_key(
         (["new"], "Missing option '--out'"),
         (["new", "--out", "tree/keys"], "lies in the git work tree"),
         (["new", "--out", "file/keys"], "the key cannot be written there (Not a directory)"),
+        (["new", "--out", "x" * 300], "the key cannot be written there (File name too long)"),
+        (["rotate", "--out", "x" * 300], "the key cannot be written there (File name too long)"),
         (["rotate", "--out", "nothing"], "holds no signing.key; make one with"),
         (["rotate", "--out", "nothing", "--overlap", "soon"], "'soon' is no duration; write 30d"),
         (["list", "nothing"], "nothing: there is no such file; name the trust file"),

@@ -63,7 +63,7 @@ def test_changed_bytes_end_with_1(
     scanned()
     files.model.write_bytes(files.model.read_bytes() + b"\x00")
     ended = verify()
-    assert (ended.code, ended.err) == (1, "")
+    assert (ended.code, ended.err) == (1, "note: any policy counts; name yours with --policy\n")
     assert ended.out.startswith(f"NOT VERIFIED  {files.model}\n  - mismatch: changed: .\n")
     told = json.loads(verify("--format", "json").out)
     assert told["findings"] == [{"fault": "mismatch", "text": "changed: ."}]
@@ -123,6 +123,8 @@ def test_an_old_verdict_ends_with_3(
         (["--attestation", "deep"], "the attestation is not valid JSON (it is nested too"),
         (["--attestation", "/dev/zero"], "there is no such file; name the signed verdict"),
         (["--trust", "gone"], "gone: there is no such file; name the trust file"),
+        (["--trust", "x" * 300], "cannot be read (File name too long); check the path of the t"),
+        (["--attestation", "x" * 300], "cannot be read (File name too long); check the path of"),
         (["--trust", "notes"], "the trust file notes is not valid JSON"),
         (["--policy", "gone"], "there is no policy file or folder of that name"),
         (["--policy-digest", "sha256:1"], "'sha256:1' is no digest; write sha256:"),

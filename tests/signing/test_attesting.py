@@ -148,6 +148,7 @@ def test_written_names_do_not_collide() -> None:
     [
         ("models:/signs/1", "models:/signs/1"),
         ("models:/team-a:traffic signs/1", "models:/team-a:traffic%20signs/1"),
+        ("models:/traffic%20signs/1", "models:/traffic%2520signs/1"),
         ("runs:/abc/model", "runs:/abc/model"),
         ("/home/somebody/secret project/a.onnx", "file:a.onnx"),
         ("../models/clean", "file:clean"),

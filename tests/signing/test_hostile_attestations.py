@@ -102,6 +102,19 @@ def test_no_byte_of_a_trust_file_can_be_changed_for_another_key(
             assert {*read_trust(path)} == {KEY.public.key_id}
 
 
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_trust_files_with_any_value_in_any_place_trust_no_other_key(
+    signed: Signed, data: Any
+) -> None:
+    read = json.loads(trust_text([*trusting(KEY, valid_from=NOW).values()]))
+    path = data.draw(st.sampled_from([*places(read)]))
+    file = signed.model.parent / "trust.json"
+    file.write_text(json.dumps(changed(read, path, data.draw(JSON))))
+    with suppress(InputError):
+        assert {*read_trust(file)} == {KEY.public.key_id}
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=300))
 def test_random_bytes_never_pass(signed: Signed, envelope: bytes) -> None:

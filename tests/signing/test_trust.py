@@ -1,4 +1,5 @@
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ def test_a_key_counts_for_its_time_and_a_little_for_clocks() -> None:
     for outside in (NOW - CLOCK_SKEW - second, NOW + days(1) + CLOCK_SKEW + second):
         assert not key.was_valid_at(outside)
     assert KEYS[1].was_valid_at(NOW + days(10_000))
+    forever = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    assert TrustedKey(KEY.public, NOW, forever).was_valid_at(forever)
 
 
 def test_a_public_key_by_itself_is_trusted_without_a_limit(tmp_path: Path) -> None:

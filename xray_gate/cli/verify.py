@@ -76,6 +76,8 @@ def verify(
     envelope = read_bytes(attestation, MOST_BYTES, "signed verdict (attestation.json)")
     with local_model(model) as path:
         answer = verify_model(path, envelope, keys, expected, datetime.now(UTC))
+    if not expected.policies:
+        click.echo("note: any policy counts; name yours with --policy", err=True)
     told = _json(model, answer)
     click.echo(json.dumps(told, indent=2) if output_format == "json" else _text(told))
     return int(_code(answer))

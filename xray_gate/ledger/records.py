@@ -135,7 +135,12 @@ class Records:
     def verdicts(self, connection: Connection, registration: Registration) -> list[VerdictRow]:
         """Every verdict on a registration, newest first."""
         rows = connection.execute(
-            select(verdicts, scans.c.run_id, scans.c.digest)
+            # Not the attestations, which can be megabytes.
+            select(
+                *(column for column in verdicts.c if column is not verdicts.c.attestation),
+                scans.c.run_id,
+                scans.c.digest,
+            )
             .outerjoin(scans, scans.c.scan_id == verdicts.c.scan_id)
             .where(verdicts.c.registration_id == registration.id)
             .order_by(verdicts.c.id.desc())

@@ -18,7 +18,7 @@ from xray_gate.signing.keys import PublicKey, SigningKey
 from xray_gate.signing.wire import Closed, parse
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
-MOST_BYTES = 16 * 2**20
+MOST_BYTES = 8 * 2**20
 """Of an envelope that is read."""
 
 

@@ -25,12 +25,14 @@ def new_key(folder: Path, passphrase: bytes | None, now: datetime) -> str:
 
     Raises `InputError` inside a git work tree, and where there is a key already.
     """
-    _require_no_repository(folder)
-    if any((folder / name).exists() for name in (PRIVATE, TRUST)):
-        raise InputError(f"{folder}: holds a key already; replace it with `xray-gate keys rotate`")
     key = SigningKey.generate()
     try:
+        _require_no_repository(folder)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if any((folder / name).exists() for name in (PRIVATE, TRUST)):
+            raise InputError(
+                f"{folder}: holds a key already; replace it with `xray-gate keys rotate`"
+            )
         _place(folder, key, [TrustedKey(key.public, now)], passphrase)
     except OSError as error:
         raise _cannot_be_written(folder, error) from error
@@ -43,12 +45,12 @@ def rotate_key(folder: Path, passphrase: bytes | None, now: datetime, overlap: t
     Old public keys stay trusted for what was signed until `now` + `overlap`, in which runners that
     hold the old key are to be started again.
     """
-    _require_no_repository(folder)
-    if not (folder / PRIVATE).is_file():
-        raise InputError(f"{folder}: holds no {PRIVATE}; make one with `xray-gate keys new`")
     key = SigningKey.generate()
-    kept = [_ended(trusted, now + overlap) for trusted in read_trust(folder / TRUST).values()]
     try:
+        _require_no_repository(folder)
+        if not (folder / PRIVATE).is_file():
+            raise InputError(f"{folder}: holds no {PRIVATE}; make one with `xray-gate keys new`")
+        kept = [_ended(trusted, now + overlap) for trusted in read_trust(folder / TRUST).values()]
         _place(folder, key, [*kept, TrustedKey(key.public, now)], passphrase)
     except OSError as error:
         raise _cannot_be_written(folder, error) from error

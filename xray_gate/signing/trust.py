@@ -36,8 +36,9 @@ class TrustedKey:
 
     def was_valid_at(self, time: datetime) -> bool:
         """Whether a signature made at `time` counts, by clocks that may differ a little."""
-        begun = self.valid_from is None or time >= self.valid_from - CLOCK_SKEW
-        return begun and (self.valid_until is None or time <= self.valid_until + CLOCK_SKEW)
+        # By differences: a limit in the year 9999 is as late as a time can be.
+        begun = self.valid_from is None or self.valid_from - time <= CLOCK_SKEW
+        return begun and (self.valid_until is None or time - self.valid_until <= CLOCK_SKEW)
 
 
 class _Key(Closed):
@@ -58,7 +59,12 @@ def read_trust(path: Path) -> Mapping[str, TrustedKey]:
     A public key by itself has no limit of time. Raises `InputError` where nothing is trusted, or a
     key is named twice.
     """
-    files = sorted(path.glob("*.json")) if path.is_dir() else [path]
+    try:
+        files = sorted(path.glob("*.json")) if path.is_dir() else [path]
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}); check the path of the trust file"
+        ) from error
     if not files:
         raise InputError(f"{path}: the folder holds no .json file; {_NEXT_STEP}")
     found: dict[str, TrustedKey] = {}
