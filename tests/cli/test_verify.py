@@ -7,7 +7,9 @@ import pytest
 
 from tests.cli.conftest import Command, Files
 from tests.cli.making import ALWAYS_FAILS, Ended, write_policy
-from tests.signing.making import OTHER_KEY
+from tests.signing.making import OTHER_KEY, output_of, write_model
+from xray_gate.cli.signing_key import require_unchanged
+from xray_gate.core.errors import ScanError
 
 Verify = Callable[..., Ended]
 
@@ -182,3 +184,12 @@ def test_a_scan_signs_only_into_a_folder_and_with_a_key_that_can_be_read(
     assert (ended.code, ended.out) == (2, "")
     assert "the signing key cannot be read" in ended.err
     assert not (files.folder / "report.json").exists()
+
+
+def test_what_was_changed_during_a_scan_is_not_signed(tmp_path: Path) -> None:
+    model = write_model(tmp_path / "model")
+    output = output_of(model)
+    require_unchanged(model, output)
+    (model / "empty").write_bytes(b"no more")
+    with pytest.raises(ScanError, match="was changed during the scan, so nothing is signed"):
+        require_unchanged(model, output)

@@ -155,6 +155,7 @@ def test_signed_statements_with_any_value_in_any_place_never_crash(
         (("subject",), []),
         (("subject", 0, "digest"), {}),
         (("subject", 0, "digest", "sha256"), "AB" * 32),
+        (("subject", 0, "digest", "sha256"), "0" * 64 + "\n"),
         (("predicate", "verifier", "id"), "https://example.com/other"),
         (("predicate", "timeVerified"), "2026-11-22T08:30:00+01:00"),
         (("predicate", "timeVerified"), "9999-99-99T00:00:00Z"),

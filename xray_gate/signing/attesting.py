@@ -19,8 +19,8 @@ from xray_gate.signing.keys import SigningKey
 from xray_gate.signing.statement import (
     EXTENSION,
     VERIFIER,
-    Statement,
     levels_of,
+    read_statement,
     resource_uri,
     result_of,
     written_name,
@@ -51,9 +51,10 @@ class Attesting:
         if digest_of(output.files) != output.evidence.model.digest:
             raise ValueError("the files are not those that the evidence is about")
         statement = _statement(output, decision, policy, self._clock())
+        payload = json.dumps(statement, separators=(",", ":"), allow_nan=False)
         # Read back as `verify` will: nothing is signed that cannot be verified.
-        Statement.model_validate(statement)
-        return sealed(json.dumps(statement, separators=(",", ":")).encode("ascii"), self._key)
+        read_statement(payload.encode("ascii"))
+        return sealed(payload.encode("ascii"), self._key)
 
 
 def _statement(
@@ -80,7 +81,7 @@ def _statement(
         "verifiedLevels": levels_of(decision.verdict),
         EXTENSION: ours,
     }
-    statement: dict[str, Any] = json_values(
+    written: dict[str, Any] = json_values(
         {
             "_type": "https://in-toto.io/Statement/v1",
             "subject": [{"name": uri, "digest": _digest_set(evidence.model.digest)}],
@@ -88,9 +89,7 @@ def _statement(
             "predicate": summary,
         }
     )
-    # A score that is no number must not be signed; the record refuses it, too.
-    json.dumps(statement, allow_nan=False)
-    return statement
+    return written
 
 
 def _listing(files: Mapping[str, str]) -> list[dict[str, Any]] | None:
