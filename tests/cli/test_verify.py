@@ -123,6 +123,7 @@ def test_an_old_verdict_ends_with_3(
         (["--attestation", "gone"], "gone: there is no such file; name the signed verdict"),
         (["--attestation", "notes"], "the attestation is not valid JSON"),
         (["--attestation", "deep"], "the attestation is not valid JSON (it is nested too"),
+        (["--attestation", "large"], "large: is larger than 8,388,608 bytes; name the signed"),
         (["--attestation", "/dev/zero"], "there is no such file; name the signed verdict"),
         (["--trust", "gone"], "gone: there is no such file; name the trust file"),
         (["--trust", "x" * 300], "cannot be read (File name too long); check the path of the t"),
@@ -146,6 +147,7 @@ def test_what_cannot_be_read_ends_with_2(
     monkeypatch.chdir(files.folder)
     Path("notes").write_text("no JSON")
     Path("deep").write_text("[" * 10**6)
+    Path("large").write_text(" " * (2**23 + 1))
     ended = verify(*options)
     assert (ended.code, ended.out) == (2, "")
     assert said in ended.err
