@@ -12,7 +12,8 @@ def finish(gate: Gate, lease: Any, attestation: str) -> None:
     policy = gate.work.policy_for(lease)
     assert policy is not None
     evidence = clean()
-    gate.work.finish(lease, evidence, decide(policy, evidence), policy, None, attestation)
+    decision = decide(policy, evidence)
+    gate.work.finish(lease, evidence, decision, policy, None, gate.kept, attestation)
 
 
 def attestation_of(gate: Gate, name: str) -> str | None:

@@ -74,7 +74,7 @@ def test_evidence_holds_all_that_was_found(tmp_path: Path) -> None:
     assert evidence.obstacle is None
     assert evidence.model.ref == "models:/signs/1"
     assert evidence.model.digest == model_digest(tmp_path / "signs.onnx")
-    assert output.files == {".": evidence.model.digest}
+    assert evidence.model.files == {".": evidence.model.digest}
     assert evidence.model.format == "onnx"
     assert evidence.model.classes == CLASSES
     assert evidence.model.architecture == "sha256:fake"
@@ -343,7 +343,7 @@ def test_a_model_that_cannot_be_opened_is_an_obstacle(error: ScanError, tmp_path
     evidence = output.evidence
     assert evidence.obstacle == str(error)
     assert evidence.probes is None
-    assert output.files == {".": evidence.model.digest}
+    assert evidence.model.files == {".": evidence.model.digest}
     assert evidence.model.digest == model_digest(tmp_path / "signs.onnx")
     assert evidence.finished_at > evidence.started_at
     assert decide(rules, evidence).verdict is Verdict.UNDECIDED

@@ -33,8 +33,8 @@ def output_of(model: Path, evidence: Evidence | None = None) -> ScanOutput:
     """What a scan of these files leaves behind, had it found this."""
     files = file_digests(model)
     found = clean() if evidence is None else evidence
-    digest = digest_of(files)
-    return ScanOutput(replace(found, model=replace(found.model, digest=digest)), files=files)
+    facts = replace(found.model, digest=digest_of(files), files=files)
+    return ScanOutput(replace(found, model=facts))
 
 
 @dataclass(frozen=True)

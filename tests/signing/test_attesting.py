@@ -82,7 +82,9 @@ def test_where_no_bytes_were_looked_at_nothing_is_signed(tmp_path: Path) -> None
 
 def test_files_of_another_scan_are_not_signed(tmp_path: Path) -> None:
     policy = make_policy(tmp_path / "policies")
-    output = replace(output_of(write_model(tmp_path / "model")), evidence=clean())
+    found = output_of(write_model(tmp_path / "model")).evidence
+    other = replace(found, model=replace(found.model, digest=clean().model.digest))
+    output = ScanOutput(other)
     with pytest.raises(ValueError, match="not those that the evidence is about"):
         Attesting(KEY, lambda: NOW)(output, decide(policy, clean()), policy)
 
@@ -103,10 +105,10 @@ def test_too_many_files_are_told_by_the_digest_of_all_only(tmp_path: Path) -> No
 
 
 def signed_with(folder: Path, files: dict[str, str], evidence: Evidence) -> str:
-    model = replace(evidence.model, digest=digest_of(files))
+    model = replace(evidence.model, digest=digest_of(files), files=files)
     found = replace(evidence, model=model)
     policy = make_policy(folder / "policies")
-    output = ScanOutput(found, files=files)
+    output = ScanOutput(found)
     envelope = Attesting(KEY, lambda: NOW)(output, decide(policy, found), policy)
     assert envelope is not None
     return envelope

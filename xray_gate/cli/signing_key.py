@@ -63,5 +63,5 @@ def require_unchanged(path: Path, output: "ScanOutput") -> None:
     """Raise `ScanError` where the files at `path` are not those any more that were scanned."""
     from xray_gate.scan.digest import file_digests
 
-    if file_digests(path) != output.files:
+    if file_digests(path) != output.evidence.model.files:
         raise ScanError(f"{path}: was changed during the scan, so nothing is signed; scan it again")

@@ -99,7 +99,7 @@ class Scan:
         except ScanError as error:
             output = ScanOutput(_obstructed(draft, request.policy, str(error), self._detectors))
         finished = replace(output.evidence, finished_at=self._clock().isoformat())
-        return replace(output, evidence=finished, files=files)
+        return replace(output, evidence=finished)
 
     def _ask(self, request: ScanRequest, draft: Evidence) -> ScanOutput:
         # First, as a pass over large data would be taken off the time that the model has.

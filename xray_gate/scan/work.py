@@ -1,8 +1,8 @@
 """The words that registry, ledger and runner share, so that they need not know each other."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
@@ -122,16 +122,11 @@ class MissingTraining:
 
 @dataclass(frozen=True)
 class ScanOutput:
-    """All that a scan leaves behind: evidence for ever, planes and triggers for the figures.
-
-    `files`: name to digest of what was scanned, as `scan.digest.file_digests` gives them; empty
-    where nothing could be looked at.
-    """
+    """All that a scan leaves behind: evidence for ever, planes and triggers for the figures."""
 
     evidence: Evidence
     planes: Sequence[ScannedPlane] = ()
     triggers: Sequence[ShownTrigger] = ()
-    files: Mapping[str, str] = field(default_factory=dict)
 
 
 class WorkQueue(Protocol):

@@ -44,11 +44,11 @@ class Attesting:
 
         Raises ValueError where evidence and files are not of one scan, or a score is no number.
         """
-        if not output.files:
+        if not output.evidence.model.files:
             if decision.verdict is Verdict.PASSED:
                 raise ValueError("a model passed of which no file was looked at")
             return None
-        if digest_of(output.files) != output.evidence.model.digest:
+        if digest_of(output.evidence.model.files) != output.evidence.model.digest:
             raise ValueError("the files are not those that the evidence is about")
         statement = _statement(output, decision, policy, self._clock())
         payload = json.dumps(statement, separators=(",", ":"), allow_nan=False)
@@ -66,7 +66,7 @@ def _statement(
         "verdict": decision.verdict,
         "enforcement": decision.enforcement,
         "reasons": [_cut(reason) for reason in decision.reasons[:_MOST_REASONS]],
-        "files": _listing(output.files),
+        "files": _listing(output.evidence.model.files),
         "scan": _scan(evidence, decision),
     }
     summary = {
