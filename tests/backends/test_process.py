@@ -71,7 +71,7 @@ def test_resident_memory_is_watched(tmp_path: Path) -> None:
     "script",
     [
         "time.sleep(60)",
-        "os.write(1, b'\\0'); time.sleep(60)",
+        "os.read(0, 1); os.write(1, b'\\0'); time.sleep(60)",
         "while True: sys.stderr.write('flood' * 1000)",
         "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65)); time.sleep(60)",
     ],

@@ -1,6 +1,5 @@
 """Probabilities of real models, most of them through a real process."""
 
-import sys
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ from xray_gate.backends.interface import ModelSpec
 from xray_gate.backends.isolation import child_environment, open_model
 from xray_gate.backends.onnx import open_onnx
 from xray_gate.backends.process import ModelProcess
+from xray_gate.backends.sandbox.launch import Launch
 from xray_gate.core.errors import ModelAnswerError, ShapeMismatch
 from xray_gate.probing.answer_checks import CheckedOracle
 from xray_gate.probing.batches import Batch, Images, Stamps
@@ -224,9 +224,9 @@ def test_stamps_of_another_shape_are_refused(tmp_path: Path) -> None:
 @contextmanager
 def bare_process(folder: Path) -> Iterator[ModelProcess]:
     """As `open_model` starts it, before anything was asked."""
-    command = [sys.executable, "-P", "-s", "-m", "xray_gate.backends.child", "0", "60"]
-    environment = child_environment(folder, 1, "onnx")
-    with ModelProcess(command, environment, folder, ModelLimits(60.0)) as process:
+    launch = Launch("process", folder, 60.0, environment=child_environment(folder, 1, "onnx"))
+    command = launch.command("xray_gate.backends.child")
+    with ModelProcess(command, launch.variables(), folder, ModelLimits(60.0)) as process:
         yield process
 
 

@@ -1,35 +1,26 @@
 """The first thing that the model's process runs: bounds are set before anything is loaded.
 
-Run as `python -m xray_gate.backends.child MEMORY_BYTES SECONDS`; 0 bytes set no memory limit.
+Run as `python -m xray_gate.backends.child TERMS`, with what `sandbox.terms.Terms.to_text` wrote.
 """
 
 import os
-import resource
-import signal
 import sys
+import tempfile
+
+from xray_gate.backends.sandbox.confine import confine
+from xray_gate.backends.sandbox.terms import Terms
 
 
 def main() -> None:
-    """Set the limits, keep the protocol's pipes for ourselves, and answer requests."""
-    memory_bytes, seconds = int(sys.argv[1]), float(sys.argv[2])
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if memory_bytes:
-        _limit_address_space(memory_bytes)
-    # Ends this process even if the one that should is gone.
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    """Impose the terms, keep the protocol's pipes for ourselves, and answer requests."""
+    confine(Terms.from_text(sys.argv[1]))
+    # Libraries ask where temporary files would go, and Python looks for a place by writing one.
+    tempfile.tempdir = os.environ["TMPDIR"]
     requests, answers = _private_pipes()
     # Only now: the limits must hold while NumPy is loaded.
     from xray_gate.backends.serving import serve
 
     serve(requests, answers)
-
-
-def _limit_address_space(memory_bytes: int) -> None:
-    _, most = resource.getrlimit(resource.RLIMIT_AS)
-    if most != resource.RLIM_INFINITY:
-        # A limit that is lower already cannot be raised.
-        memory_bytes = min(memory_bytes, most)
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
 
 
 def _private_pipes() -> tuple[int, int]:

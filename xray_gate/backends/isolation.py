@@ -1,9 +1,8 @@
 """Opens a model in a process of its own: the adapter behind `scan.ports.ModelOpener`."""
 
 import os
-import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -12,6 +11,7 @@ import numpy as np
 
 from xray_gate.backends.fit import check_channels
 from xray_gate.backends.formats import Format, find_source
+from xray_gate.backends.least_isolation import check_isolation, readable_part
 from xray_gate.backends.process import ModelProcess
 from xray_gate.backends.protocol import (
     Answer,
@@ -23,7 +23,11 @@ from xray_gate.backends.protocol import (
     parse_slopes,
 )
 from xray_gate.backends.questions import messages
+from xray_gate.backends.sandbox.choice import strongest
+from xray_gate.backends.sandbox.environment import bare_environment
+from xray_gate.backends.sandbox.launch import Launch
 from xray_gate.core.errors import ModelAnswerError, ModelProcessError
+from xray_gate.core.isolation import ISOLATIONS, Isolation
 from xray_gate.probing.batches import Batch, FloatArray, LabelArray
 from xray_gate.probing.oracle import Slopes, raise_labels_only
 from xray_gate.scan.ports import Device, ModelRequest, OpenModel
@@ -33,37 +37,38 @@ Part = TypeVar("Part", LabelArray, FloatArray, Slopes)
 # Of the probabilities that one call returns.
 _MOST_BYTES = 2**30
 
-# Everything else stays here: credentials of MLflow, clouds and databases above all.
-_INHERITED = (
-    "PATH",
-    "LD_LIBRARY_PATH",
-    "CUDA_VISIBLE_DEVICES",
-    "CUDA_DEVICE_ORDER",
-    "CUDA_HOME",
-    "NVIDIA_VISIBLE_DEVICES",
-    "NVIDIA_DRIVER_CAPABILITIES",
-)
-
 
 @contextmanager
-def open_model(request: ModelRequest) -> Iterator[OpenModel]:
+def open_model(
+    request: ModelRequest, among: Collection[Isolation] = ISOLATIONS
+) -> Iterator[OpenModel]:
     """Open the model and see that it fits the probes; its process ends with the `with` block.
 
-    Raises `InputError` (among them `ShapeMismatch`) when the file cannot be read or does not fit
-    the probes, and `ScanError` when the model does not answer as a classifier or its process
-    breaks a limit.
+    The process is shut in the strongest isolation of `among` that works here. Raises `InputError`
+    (among them `ShapeMismatch`) when the file cannot be read or does not fit the probes, and
+    `ScanError` when no isolation is as strong as the request asks for the model's format, when the
+    model does not answer as a classifier, and when its process breaks a limit.
     """
     source = find_source(request.path)
     check_channels(request.preprocessing, request.input_shape[0])
+    isolation = strongest(among)
+    check_isolation(isolation, source, request.isolation)
     threads = available_threads()
+    cuda = _may_use_cuda(request.device)
     with tempfile.TemporaryDirectory(prefix="xray-gate-", ignore_cleanup_errors=True) as home:
-        memory = 0 if _may_use_cuda(request.device) else request.limits.memory_bytes
-        command = [
-            *(sys.executable, "-P", "-s", "-m", "xray_gate.backends.child"),
-            *(str(memory), str(request.limits.seconds)),
-        ]
-        environment = child_environment(Path(home), threads, source.format)
-        with ModelProcess(command, environment, Path(home), request.limits) as process:
+        launch = Launch(
+            isolation,
+            Path(home),
+            request.limits.seconds,
+            memory_bytes=0 if cuda else request.limits.memory_bytes,
+            model=readable_part(request.path, source),
+            cuda=cuda,
+            environment=child_environment(Path(home), threads, source.format),
+        )
+        command = launch.command("xray_gate.backends.child")
+        with ModelProcess(
+            command, launch.variables(), Path(home), request.limits, relayed=launch.relayed
+        ) as process:
             question = {
                 "path": str(source.path),
                 "format": source.format,
@@ -75,7 +80,7 @@ def open_model(request: ModelRequest) -> Iterator[OpenModel]:
                 "batch_size": request.batch_size,
                 "threads": threads,
             }
-            yield IsolatedModel(process, source.format, request, question)
+            yield IsolatedModel(process, source.format, request, question, isolation)
 
 
 class IsolatedModel:
@@ -87,8 +92,10 @@ class IsolatedModel:
         model_format: Format,
         request: ModelRequest,
         question: dict[str, object],
+        isolation: Isolation = "process",
     ) -> None:
         self._process = process
+        self._isolation = isolation
         self._format = model_format
         self._shape = request.input_shape
         self._opened = self._open(question, request)
@@ -115,8 +122,8 @@ class IsolatedModel:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Versions and device that answered, as the model's process reports them."""
-        return dict(self._opened.environment)
+        """Versions and device as the model's process reports them, and the isolation it is in."""
+        return self._opened.environment | {"isolation": self._isolation}
 
     def labels(self, batch: Batch) -> LabelArray:
         """One label for each question, int64 (n,), in [0, classes).
@@ -216,29 +223,10 @@ def available_threads() -> int:
 
 
 def child_environment(home: Path, threads: int, model_format: Format) -> dict[str, str]:
-    """All that the model's process sees of our environment.
-
-    It finds its modules where this process does, whatever way the package was installed, but not
-    in the working directory.
-    """
+    """All that the model's process sees of our environment."""
     # OpenBLAS makes the points of a plane, and its waiting threads would take the cores from the
     # runtime that answers (half the speed was measured); only pyfunc models may compute with it.
-    blas_threads = threads if model_format == "mlflow-pyfunc" else 1
-    kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    places = [entry for entry in sys.path if entry and Path(entry).is_absolute()]
-    return kept | {
-        "HOME": str(home),
-        "TMPDIR": str(home),
-        "LANG": "C.UTF-8",
-        "PYTHONPATH": os.pathsep.join(places),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "OMP_NUM_THREADS": str(threads),
-        "OPENBLAS_NUM_THREADS": str(blas_threads),
-        # Each further arena takes 64 MiB of address space, which is what is limited.
-        "MALLOC_ARENA_MAX": "4",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "DO_NOT_TRACK": "true",
-    }
+    return bare_environment(home, threads, threads if model_format == "mlflow-pyfunc" else 1)
 
 
 def _may_use_cuda(device: Device) -> bool:

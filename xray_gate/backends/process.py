@@ -1,10 +1,11 @@
 """The life of the process that holds a model: started bare, watched, and always ended."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn
@@ -25,13 +26,16 @@ from xray_gate.core.errors import ModelProcessError
 from xray_gate.scan.ports import ModelLimits
 
 _SECONDS_TO_DIE = 5.0
+# A signal n ends what a shell runs with the status 128 + n.
+_SHELL_SIGNALS = 128
 
 
 class ModelProcess:
     """A process group of its own that speaks the protocol on its standard input and output.
 
     Use it as a context manager: the whole group is killed at the end, and at once when a deadline
-    passes or the protocol is broken. `environment` is all that the process sees of ours.
+    passes or the protocol is broken. `environment` is all that the process sees of ours. `relayed`:
+    the command starts the process that answers, and tells of its end as a shell does.
     """
 
     def __init__(
@@ -40,8 +44,11 @@ class ModelProcess:
         environment: Mapping[str, str],
         folder: Path,
         limits: ModelLimits,
+        *,
+        relayed: bool = False,
     ) -> None:
         self._limits = limits
+        self._relayed = relayed
         self._ended: ModelProcessError | None = None
         deadline = Deadline(limits.seconds)
         self._process = subprocess.Popen(  # noqa: S603
@@ -159,9 +166,12 @@ class ModelProcess:
             found = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             if found is not None:
                 exited = found.si_code == os.CLD_EXITED
-                return int(found.si_status) if exited else -int(found.si_status)
+                return self._status(int(found.si_status) if exited else -int(found.si_status))
             time.sleep(0.01)
         return None
+
+    def _status(self, status: int) -> int:
+        return _SHELL_SIGNALS - status if self._relayed and status > _SHELL_SIGNALS else status
 
     def _end(self) -> None:
         if self._process.returncode is None:
@@ -170,12 +180,25 @@ class ModelProcess:
 
     def _watch_memory(self) -> None:
         """Resident memory, because CUDA does not work with a limit on the address space."""
-        try:
-            pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
-        except (OSError, IndexError, ValueError):
-            return
+        pages = sum(map(_resident_pages, _tree(self._process.pid)))
         if pages * os.sysconf("SC_PAGE_SIZE") > self._limits.memory_bytes:
             raise self._too_large("its resident memory exceeds the limit")
+
+
+def _tree(root: int) -> Iterator[int]:
+    """The process `root` and all that it and its children have started and that still run."""
+    yield root
+    for told in Path(f"/proc/{root}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            for child in told.read_text().split():
+                yield from _tree(int(child))
+
+
+def _resident_pages(process: int) -> int:
+    try:
+        return int(Path(f"/proc/{process}/statm").read_text().split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0
 
 
 def _signal_name(number: int) -> str:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Discriminator, Field, Tag, model_serializer, model_validator
 from pydantic_core.core_schema import SerializerFunctionWrapHandler
 
+from xray_gate.core.isolation import Isolation, LeastIsolation
 from xray_gate.core.verdict import Enforcement
 from xray_gate.policy.decision_spec import DecisionSpec
 from xray_gate.policy.detector_specs import Detectors
@@ -70,6 +71,28 @@ class Limits(Strict):
     memory_mb: int = Field(default=8192, ge=64)
 
 
+class IsolationSpec(Strict):
+    """The weakest isolation in which the process that holds the model may run.
+
+    `pickled` is for formats that run code of whoever made the file: TorchScript, torch.export and
+    MLflow's flavours but ONNX; `other` for the rest.
+    """
+
+    pickled: Literal["landlock+seccomp", "bubblewrap"] = "landlock+seccomp"
+    other: Isolation = "process"
+    unsafe_pickled_in_process: bool = False
+
+    @property
+    def least(self) -> LeastIsolation:
+        """The same as a scan asks for it."""
+        pickled: Isolation = "process" if self.unsafe_pickled_in_process else self.pickled
+        return LeastIsolation(pickled, self.other)
+
+
+# A policy that does not speak of them keeps the digest that it always had.
+_ADDED_LATER = ("decision", "same_bytes", "max_age_days", "isolation")
+
+
 class PolicyDocument(Strict):
     """One policy. `match` may be missing only where a policy is not used by a registry."""
 
@@ -92,6 +115,7 @@ class PolicyDocument(Strict):
     limits: Limits = Limits()
     same_bytes: Literal["snapshot", "verify"] = "snapshot"
     max_age_days: float | None = Field(default=None, gt=0)
+    isolation: IsolationSpec = IsolationSpec()
     unsafe_allow_unscanned_reads: bool = False
 
     @model_validator(mode="after")
@@ -126,12 +150,8 @@ class PolicyDocument(Strict):
 
     @model_serializer(mode="wrap")
     def _without_what_is_usual(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # So that a policy which does not speak of it keeps the digest that it always had.
         dumped: dict[str, Any] = handler(self)
-        if self.decision == DecisionSpec():
-            dumped.pop("decision", None)
-        if self.same_bytes == "snapshot":
-            dumped.pop("same_bytes", None)
-        if self.max_age_days is None:
-            dumped.pop("max_age_days", None)
+        for name in _ADDED_LATER:
+            if getattr(self, name) == type(self).model_fields[name].default:
+                dumped.pop(name, None)
         return dumped

@@ -38,6 +38,11 @@ def _weakened(policy: Policy) -> Iterator[str]:
         )
     if document.unsafe_allow_unscanned_reads:
         yield "unsafe_allow_unscanned_reads lets versions be loaded before any verdict; remove it"
+    if document.isolation.unsafe_pickled_in_process:
+        yield (
+            "unsafe_pickled_in_process opens models that run code of whoever made them without "
+            "isolation; remove it, and install bubblewrap where scans run"
+        )
     for glob in document.promotion.free_aliases:
         if matches_glob("champion", glob) or matches_glob("production", glob):
             yield f"the free alias {glob!r} covers champion or production; name the free ones"

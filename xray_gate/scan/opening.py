@@ -37,6 +37,7 @@ def model_request(
         input_shape=(channels, height, width),
         device=device,
         limits=ModelLimits(document.limits.seconds, document.limits.memory_mb * 2**20),
+        isolation=document.isolation.least,
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+from xray_gate.core.isolation import LeastIsolation
 from xray_gate.probing.batches import FloatArray
 from xray_gate.probing.oracle import SoftLabelOracle
 from xray_gate.probing.preprocessing import Preprocessing
@@ -34,7 +35,7 @@ class ModelRequest:
     have at least that many. `input_shape` is that of one probe: (channels, height, width). On
     `sample`, some of the probes as float32 (n, channels, height, width), half precision is compared
     with full precision before it is used; without it, it is not used. Without a `batch_size`, one
-    is chosen for the shape and the device.
+    is chosen for the shape and the device. A model is opened in no weaker `isolation`.
     """
 
     path: Path
@@ -44,6 +45,7 @@ class ModelRequest:
     input_shape: tuple[int, int, int]
     device: Device
     limits: ModelLimits
+    isolation: LeastIsolation = field(default_factory=LeastIsolation)
     batch_size: int | None = None
     sample: FloatArray | None = field(default=None, compare=False, repr=False)
 
@@ -63,7 +65,7 @@ class OpenModel(SoftLabelOracle, Protocol):
 
     @property
     def environment(self) -> dict[str, str]:
-        """Versions and device that answered, for the report."""
+        """Versions and device that answered, and the isolation they answered in."""
         ...
 
 
