@@ -67,6 +67,21 @@ def test_resident_memory_is_watched(tmp_path: Path) -> None:
     assert "limits.memory_mb" in words
 
 
+def test_the_memory_of_what_it_starts_is_watched_with_it(tmp_path: Path) -> None:
+    script = "os.fork(); data = bytearray(70 * 2**20); time.sleep(60)"
+    assert "resident memory" in complaint(tmp_path, script, memory_bytes=100 * 2**20)
+
+
+def test_a_signal_is_named_though_another_process_tells_of_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-S", "-c", HEADER + "sys.exit(128 + 11)"]
+    limits = ModelLimits(20.0)
+    with (
+        ModelProcess(command, {}, tmp_path, limits, relayed=True) as process,
+        pytest.raises(ModelProcessError, match="killed by SIGSEGV"),
+    ):
+        process.tell({"ask": "open"})
+
+
 @pytest.mark.parametrize(
     "script",
     [

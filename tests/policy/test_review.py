@@ -45,6 +45,10 @@ def test_a_sweep_that_decides_alone_is_sound(detectors: dict[str, Any], tmp_path
         ({"enforcement": "audit"}, "enforcement is audit, so .* admitted; set it to enforce"),
         ({"enforcement": "warn"}, "enforcement is warn, so .* admitted; set it to enforce"),
         ({"unsafe_allow_unscanned_reads": True}, "before any verdict; remove it"),
+        (
+            {"isolation": {"unsafe_pickled_in_process": True}},
+            "unsafe_pickled_in_process opens models .* without isolation; remove it",
+        ),
         *(
             ({"promotion": {"free_aliases": [glob]}}, "covers champion or production; name the")
             for glob in ("*", "?*", "CHAMP*", "prod*")

@@ -37,6 +37,7 @@ from xray_gate.core.errors import (
     ShapeMismatch,
 )
 from xray_gate.core.evidence import DetectorEvidence, Evidence, RunState
+from xray_gate.core.isolation import LeastIsolation
 from xray_gate.core.verdict import Outcome, Verdict
 from xray_gate.detectors.all_detectors import ALL_DETECTORS
 from xray_gate.policy.decision import decide
@@ -209,6 +210,7 @@ def test_the_model_is_opened_as_the_policy_says_and_closed(tmp_path: Path) -> No
         preprocessing={"scale": 255, "dtype": "uint8"},
         outputs="logits",
         limits={"seconds": 12, "memory_mb": 100},
+        isolation={"pickled": "bubblewrap", "other": "landlock+seccomp"},
     )
     scan(tmp_path, rules=rules, opener=opener)
     (request,) = opener.requests
@@ -219,6 +221,7 @@ def test_the_model_is_opened_as_the_policy_says_and_closed(tmp_path: Path) -> No
     assert request.classes == CLASSES
     assert request.input_shape == (1, 4, 4)
     assert request.limits == ModelLimits(12.0, 100 * 2**20)
+    assert request.isolation == LeastIsolation("bubblewrap", "landlock+seccomp")
     assert opener.closed == 1
 
 
