@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from xray_gate.backends.sandbox.places import Places
+from xray_gate.backends.sandbox.places import DEVICES, Places
 
 HOME = "/tmp"  # noqa: S108
 # The private folder is in memory.
@@ -17,9 +17,11 @@ def prefix(bwrap: str, places: Places) -> list[str]:
         *("--proc", "/proc", "--dev", "/dev"),
         *("--size", str(SCRATCH_BYTES), "--tmpfs", HOME),
         *_binds("--ro-bind-try", [*places.files, *_outside_proc(places.kernel)]),
-        *_binds("--dev-bind-try", places.devices),
-        # Both are file systems in memory without a bound.
-        *("--remount-ro", "/dev", "--remount-ro", "/"),
+        # Those that every machine has came with its /dev.
+        *_binds("--dev-bind-try", set(places.devices) - set(DEVICES)),
+        # Root's files in /proc stay root's in a namespace of users; the others are file systems in
+        # memory without a bound.
+        *("--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/"),
         *("--chdir", HOME, "--"),
     ]
 

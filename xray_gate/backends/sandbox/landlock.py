@@ -43,7 +43,7 @@ def restrict(readable: Iterable[str], listed: Iterable[str], devices: Iterable[s
     no_new_privs; raises OSError.
     """
     offered = version()
-    rights = _file_rights(offered)
+    rights = file_rights(offered)
     ruleset = syscall(
         _CREATE_RULESET,
         struct.pack(
@@ -67,7 +67,8 @@ def restrict(readable: Iterable[str], listed: Iterable[str], devices: Iterable[s
         os.close(ruleset)
 
 
-def _file_rights(offered: int) -> int:
+def file_rights(offered: int) -> int:
+    """The rights over files that the version `offered`, at least 1, knows, as bits."""
     newest = max(since for since in _FILE_RIGHTS if since <= offered)
     return _FILE_RIGHTS[newest] - 1
 

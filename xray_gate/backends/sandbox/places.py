@@ -22,7 +22,7 @@ _KERNEL = (
     *("/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/version"),
     *("/proc/sys/vm/overcommit_memory", "/sys/devices/system/cpu", "/sys/devices/system/node"),
 )
-_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 _CUDA_KERNEL = (
     *("/proc/driver/nvidia", "/proc/devices", "/proc/modules", "/proc/sys/vm/mmap_min_addr"),
     *("/sys/bus/pci", "/sys/class/drm", "/sys/devices", "/sys/module"),
@@ -46,7 +46,7 @@ class Places:
 
 def places(model: Path | None, *, cuda: bool) -> Places:
     """What a process may read that opens `model`, a file or a folder."""
-    kernel, devices = list(_KERNEL), list(_DEVICES)
+    kernel, devices = list(_KERNEL), list(DEVICES)
     if cuda:
         kernel += _CUDA_KERNEL
         devices += [str(p) for name in _CUDA_DEVICES for p in sorted(Path("/dev").glob(name))]
