@@ -42,12 +42,13 @@ _MOST_BYTES = 2**30
 def open_model(
     request: ModelRequest, among: Collection[Isolation] = ISOLATIONS
 ) -> Iterator[OpenModel]:
-    """Open the model and see that it fits the probes; its process ends with the `with` block.
+    """Open the model and see that it fits the probes.
 
-    The process is shut in the strongest isolation of `among` that works here. Raises `InputError`
-    (among them `ShapeMismatch`) when the file cannot be read or does not fit the probes, and
-    `ScanError` when no isolation is as strong as the request asks for the model's format, when the
-    model does not answer as a classifier, and when its process breaks a limit.
+    Its process ends with the `with` block, and with the thread that came into the block. It is
+    shut in the strongest isolation of `among` that works here. Raises `InputError` (among them
+    `ShapeMismatch`) when the file cannot be read or does not fit the probes, and `ScanError` when
+    no isolation is as strong as the request asks for the model's format, when the model does not
+    answer as a classifier, and when its process breaks a limit.
     """
     source = find_source(request.path)
     check_channels(request.preprocessing, request.input_shape[0])
