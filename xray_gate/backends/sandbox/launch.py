@@ -57,8 +57,9 @@ class Launch:
             memory_bytes=self.memory_bytes,
             seconds=self.seconds,
             cpu_seconds=math.ceil(self.seconds * cores),
-            # Landlock cannot bound how many files there are, so there are none.
-            file_bytes=0 if fenced else bubblewrap.SCRATCH_BYTES,
+            # Landlock cannot bound how many files there are, so there are none; those that CUDA
+            # makes in memory count as files here.
+            file_bytes=0 if fenced and not self.cuda else bubblewrap.SCRATCH_BYTES,
             filtered=self.isolation != "process",
             fenced=fenced,
             scratch=self.isolation == "bubblewrap",
