@@ -15,7 +15,7 @@ from typing import Any
 from mlflow.environment_variables import MLFLOW_ENABLE_WORKSPACES
 from mlflow.store.model_registry.sqlalchemy_workspace_store import WorkspaceAwareSqlAlchemyStore
 
-from xray_gate.backends.isolation import open_model
+from xray_gate.backends import isolation
 from xray_gate.core.errors import InputError, PolicyError
 from xray_gate.detectors.all_detectors import installed_detectors
 from xray_gate.ledger.ledger import Ledger
@@ -37,7 +37,7 @@ from xray_gate.registry.work import RegistryWork
 from xray_gate.report.files import write_report
 from xray_gate.runner.loop import Runner, RunnerParts
 from xray_gate.scan.calibrating import Calibrating
-from xray_gate.scan.opening import model_request, preprocessing_of
+from xray_gate.scan.opening import checked, model_request, preprocessing_of
 from xray_gate.scan.pipeline import (
     Progress,
     Scan,
@@ -57,9 +57,13 @@ from xray_gate.scan.work import (
 )
 from xray_gate.signing.attesting import Attesting
 from xray_gate.signing.key_folder import read_signing_key
+from xray_gate.static_checks.check import check_files
 
 POLICY_VARIABLE = "XRAY_GATE_POLICY"
 TRACKING_VARIABLE = "XRAY_GATE_TRACKING_URI"
+
+# No other way to open a model leads out of this file.
+open_model = checked(isolation.open_model, check_files)
 
 
 def gated_store(store_uri: str, tracking_uri: str | None = None) -> GatedStore:

@@ -15,7 +15,6 @@ from xray_gate.backends.protocol import (
     parse_labels,
     parse_opened,
     parse_probabilities,
-    printable,
     raise_reported,
 )
 from xray_gate.core.errors import (
@@ -218,8 +217,3 @@ def test_malformed_reports_break_the_protocol(header: Any) -> None:
 def test_every_message_of_a_report_says_something() -> None:
     with pytest.raises(InputError, match="no reason given; look at"):
         raise_reported({"error": "input", "message": "\x00\n"})
-
-
-def test_printable_is_one_line_without_control_characters() -> None:
-    assert printable("a\x1b]0;evil\x07b\r\n\tc\u202ed") == "a ]0;evil b c d"
-    assert json.dumps(printable("\ud800x")) == '"x"'

@@ -20,9 +20,9 @@ from xray_gate.backends.protocol import (
     decode_header,
     encode_header,
     header_length,
-    printable,
 )
 from xray_gate.core.errors import ModelProcessError
+from xray_gate.core.printable import printable
 from xray_gate.scan.ports import ModelLimits
 
 _SECONDS_TO_DIE = 5.0

@@ -44,6 +44,7 @@ from xray_gate.core.errors import (
     NoGradients,
     ShapeMismatch,
 )
+from xray_gate.core.printable import printable
 from xray_gate.probing.batches import FloatArray, LabelArray
 from xray_gate.probing.oracle import Slopes
 
@@ -72,12 +73,6 @@ class Opened:
     batch_size: int
     architecture: str | None
     environment: dict[str, str]
-
-
-def printable(text: str) -> str:
-    """`text` in one line, without anything that could steer a terminal."""
-    kept = "".join(character if character.isprintable() else " " for character in text)
-    return " ".join(kept.split())
 
 
 def encode_header(header: Mapping[str, Any]) -> bytes:

@@ -65,10 +65,26 @@ class Promotion(Strict):
 
 
 class Limits(Strict):
-    """What the process that holds the model may use."""
+    """What the process that holds the model may use, and what its files may be."""
 
     seconds: float = Field(default=600.0, gt=0)
     memory_mb: int = Field(default=8192, ge=64)
+    files: int = Field(default=10_000, ge=1)
+    files_mb: int = Field(default=16_384, ge=1)
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_usual(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without_the_usual(self, handler(self), "files", "files_mb")
+
+
+def _without_the_usual(spec: Strict, dumped: dict[str, Any], *added_later: str) -> dict[str, Any]:
+    """`dumped` without the settings that came later and have their default.
+
+    So that a policy which does not speak of them keeps the digest that it always had.
+    """
+    fields = type(spec).model_fields
+    usual = {name for name in added_later if getattr(spec, name) == fields[name].default}
+    return {name: value for name, value in dumped.items() if name not in usual}
 
 
 class IsolationSpec(Strict):
@@ -89,8 +105,7 @@ class IsolationSpec(Strict):
         return LeastIsolation(pickled, self.other)
 
 
-# A policy that does not speak of them keeps the digest that it always had.
-_ADDED_LATER = ("decision", "same_bytes", "max_age_days", "isolation")
+_ADDED_LATER = ("decision", "same_bytes", "max_age_days", "isolation", "unsafe_unchecked_code")
 
 
 class PolicyDocument(Strict):
@@ -117,6 +132,7 @@ class PolicyDocument(Strict):
     max_age_days: float | None = Field(default=None, gt=0)
     isolation: IsolationSpec = IsolationSpec()
     unsafe_allow_unscanned_reads: bool = False
+    unsafe_unchecked_code: bool = False
 
     @model_validator(mode="after")
     def _something_decides(self) -> Self:
@@ -150,8 +166,4 @@ class PolicyDocument(Strict):
 
     @model_serializer(mode="wrap")
     def _without_what_is_usual(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        dumped: dict[str, Any] = handler(self)
-        for name in _ADDED_LATER:
-            if getattr(self, name) == type(self).model_fields[name].default:
-                dumped.pop(name, None)
-        return dumped
+        return _without_the_usual(self, handler(self), *_ADDED_LATER)

@@ -43,6 +43,12 @@ def _weakened(policy: Policy) -> Iterator[str]:
             "unsafe_pickled_in_process opens models that run code of whoever made them without "
             "isolation; remove it, and install bubblewrap where scans run"
         )
+    if document.unsafe_unchecked_code:
+        yield (
+            "unsafe_unchecked_code lets models be loaded that bring code nobody can check "
+            "(pickles, Python files); remove it, and have models logged as ONNX or with their "
+            "weights only"
+        )
     for glob in document.promotion.free_aliases:
         if matches_glob("champion", glob) or matches_glob("production", glob):
             yield f"the free alias {glob!r} covers champion or production; name the free ones"

@@ -1,5 +1,7 @@
 """How a policy wants a model to be opened and asked."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +11,15 @@ from xray_gate.core.errors import InputError, ModelAnswerError
 from xray_gate.policy.files import Policy
 from xray_gate.probing.preprocessing import Preprocessing
 from xray_gate.probing.probe_set import ProbeSet
-from xray_gate.scan.ports import Device, ModelLimits, ModelRequest, OpenModel
+from xray_gate.scan.ports import (
+    Device,
+    FileCheck,
+    FileRules,
+    ModelLimits,
+    ModelOpener,
+    ModelRequest,
+    OpenModel,
+)
 
 # Of four planes; evenly spaced, so that samples in a row are of different classes as a rule.
 _SAMPLE = 12
@@ -38,6 +48,11 @@ def model_request(
         device=device,
         limits=ModelLimits(document.limits.seconds, document.limits.memory_mb * 2**20),
         isolation=document.isolation.least,
+        files=FileRules(
+            document.limits.files,
+            document.limits.files_mb * 2**20,
+            document.unsafe_unchecked_code,
+        ),
     )
 
 
@@ -50,6 +65,21 @@ def probed_request(path: Path, policy: Policy, probes: ProbeSet, device: Device)
     request = model_request(path, policy, _least_classes(policy, probes), shape, device)
     rows = np.linspace(0, len(probes) - 1, min(_SAMPLE, len(probes))).astype(np.int64)
     return replace(request, sample=probes.images[rows])
+
+
+def checked(open_model: ModelOpener, check: FileCheck) -> ModelOpener:
+    """An opener that has the model's files looked at first.
+
+    Whoever opens a model goes through it: scans, champions, references and mitigation alike.
+    """
+
+    @contextmanager
+    def open_checked(request: ModelRequest) -> Iterator[OpenModel]:
+        check(request.path, request.files)
+        with open_model(request) as model:
+            yield model
+
+    return open_checked
 
 
 def check_classes(policy: Policy, model: OpenModel) -> None:

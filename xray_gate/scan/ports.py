@@ -28,6 +28,19 @@ class ModelLimits:
 
 
 @dataclass(frozen=True)
+class FileRules:
+    """What the files of a model may be.
+
+    `files` and `size_bytes`: how many there may be, and how large they may be together, unpacked.
+    `unchecked_code`: whether code that nobody can check may be among them.
+    """
+
+    files: int = 10_000
+    size_bytes: int = 16 * 2**30
+    unchecked_code: bool = False
+
+
+@dataclass(frozen=True)
 class ModelRequest:
     """Which model to open, and how to ask it.
 
@@ -47,6 +60,7 @@ class ModelRequest:
     limits: ModelLimits
     isolation: LeastIsolation = field(default_factory=LeastIsolation)
     batch_size: int | None = None
+    files: FileRules = FileRules()
     sample: FloatArray | None = field(default=None, compare=False, repr=False)
 
 
@@ -68,5 +82,8 @@ class OpenModel(SoftLabelOracle, Protocol):
         """Versions and device that answered, and the isolation they answered in."""
         ...
 
+
+# Looks at the files of a model before they are loaded; raises `ScanError` for what must not be.
+FileCheck = Callable[[Path, FileRules], None]
 
 ModelOpener = Callable[[ModelRequest], AbstractContextManager[OpenModel]]

@@ -1,0 +1,285 @@
+"""Follows a pickle's opcodes on a stack of stand-ins, and notes what it would import and call.
+
+Lengths are skipped and not read, so memory follows the number of opcodes, which is bounded. The
+effect of most opcodes is the standard library's own description of it (`pickletools`).
+"""
+
+import pickletools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import BinaryIO, NamedTuple
+
+from xray_gate.static_checks.looking import Looking
+
+_HIGHEST_PROTOCOL = 5
+# Longer ones name nothing that is on a list.
+_LONGEST_NAME = 200
+_PIECE = 2**16
+_OPCODES = {info.code.encode("latin-1"): info for info in pickletools.opcodes}
+_STRINGS = frozenset({"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"})
+_WIDTHS = {
+    pickletools.TAKEN_FROM_ARGUMENT1: (1, False),
+    pickletools.TAKEN_FROM_ARGUMENT4: (4, True),
+    pickletools.TAKEN_FROM_ARGUMENT4U: (4, False),
+    pickletools.TAKEN_FROM_ARGUMENT8U: (8, False),
+}
+# The first pickle of a file that torch.save wrote before it wrote archives.
+_LEGACY_TORCH = bytes.fromhex("6cfc9c46f9206aa85019")
+
+
+class Malformed(Exception):
+    """No unpickler would get past this place."""
+
+
+class Import(NamedTuple):
+    """A global that a pickle names; both empty where the names cannot be told."""
+
+    module: str
+    name: str
+
+
+class _Stand(Enum):
+    MARK = 1
+    VALUE = 2
+
+
+_Slot = _Stand | Import | str
+
+
+@dataclass
+class Found:
+    """What one pickle does up to its end, or up to where it breaks.
+
+    `imports` with the offset of each; `odd` are calls and changes of something else than an
+    import, with their offsets. `called`: whether anything is called at all.
+    """
+
+    imports: dict[Import, int] = field(default_factory=dict)
+    odd: dict[str, int] = field(default_factory=dict)
+    called: bool = False
+    legacy_torch: bool = False
+
+
+class Machine:
+    """Reads one pickle from where `file` stands; `size` is that of the whole file."""
+
+    def __init__(self, file: BinaryIO, size: int, looking: Looking, place: str) -> None:
+        self.found = Found()
+        self._file = file
+        self._size = size
+        self._looking = looking
+        self._place = place
+        self._stack: list[_Slot] = []
+        self._memo: dict[int, _Slot] = {}
+        self._at = 0
+
+    def run(self) -> None:
+        """Follow the opcodes up to STOP; raises `Malformed` where that is not reached."""
+        for count, info in enumerate(self._opcodes()):
+            if count % 1024 == 0:
+                self._looking.spend_opcodes(self._place, 1024)
+            self._step(info)
+            if info.name == "STOP":
+                return
+
+    def _opcodes(self) -> Iterator[pickletools.OpcodeInfo]:
+        self._at = self._file.tell()
+        while code := self._file.read(1):
+            info = _OPCODES.get(code)
+            if info is None:
+                raise Malformed("no opcode")
+            yield info
+            self._at = self._file.tell()
+        raise Malformed("no STOP")
+
+    def _step(self, info: pickletools.OpcodeInfo) -> None:
+        name = info.name
+        argument = self._argument(info)
+        special = getattr(self, f"_do_{name.lower()}", None)
+        if special is not None:
+            special(argument)
+        elif name in ("PUT", "BINPUT", "LONG_BINPUT"):
+            self._memo[_key(name, argument)] = self._top()
+        elif name in ("GET", "BINGET", "LONG_BINGET"):
+            self._stack.append(self._memo.get(_key(name, argument), _Stand.VALUE))
+        elif name in _STRINGS:
+            self._stack.append(_text(argument))
+        else:
+            self._usual(info)
+
+    def _usual(self, info: pickletools.OpcodeInfo) -> None:
+        before = list(info.stack_before)
+        if pickletools.markobject in before:
+            self._pop_mark()
+            before = before[: before.index(pickletools.markobject)]
+        self._pop(len(before))
+        self._stack.extend([_Stand.VALUE] * len(info.stack_after))
+
+    def _do_mark(self, _: bytes) -> None:
+        self._stack.append(_Stand.MARK)
+
+    def _do_pop(self, _: bytes) -> None:
+        if not self._stack:
+            raise Malformed("empty stack")
+        self._stack.pop()
+
+    def _do_dup(self, _: bytes) -> None:
+        self._stack.append(self._top())
+
+    def _do_memoize(self, _: bytes) -> None:
+        self._memo[len(self._memo)] = self._top()
+
+    def _do_proto(self, argument: bytes) -> None:
+        if argument[0] > _HIGHEST_PROTOCOL:
+            raise Malformed("unknown protocol")
+
+    def _do_long1(self, argument: bytes) -> None:
+        self.found.legacy_torch |= argument == _LEGACY_TORCH
+        self._stack.append(_Stand.VALUE)
+
+    def _do_global(self, argument: bytes) -> None:
+        module, _, name = argument.partition(b"\n")
+        self._import(_text(module), _text(name))
+
+    def _do_stack_global(self, _: bytes) -> None:
+        module, name = self._pop(2)
+        self._import(module, name)
+
+    def _do_inst(self, argument: bytes) -> None:
+        self._do_global(argument)
+        self._stack.pop()
+        self._pop_mark()
+        self._called()
+
+    def _do_obj(self, _: bytes) -> None:
+        above = self._pop_mark()
+        if not above:
+            raise Malformed("nothing to call")
+        self._called(above[0])
+
+    def _do_reduce(self, _: bytes) -> None:
+        self._called(self._pop(2)[0])
+
+    def _do_newobj(self, _: bytes) -> None:
+        self._called(self._pop(2)[0])
+
+    def _do_newobj_ex(self, _: bytes) -> None:
+        self._called(self._pop(3)[0])
+
+    def _do_build(self, _: bytes) -> None:
+        changed, _state = self._pop(2)
+        if isinstance(changed, Import):
+            self._odd("changes what it imported")
+        self._stack.append(changed)
+
+    def _do_append(self, _: bytes) -> None:
+        self._pop(1)
+        self._top()
+
+    def _do_appends(self, _: bytes) -> None:
+        self._pop_mark()
+        self._top()
+
+    def _do_setitem(self, _: bytes) -> None:
+        self._pop(2)
+        self._top()
+
+    _do_setitems = _do_appends
+    _do_additems = _do_appends
+
+    def _do_ext1(self, _: bytes) -> None:
+        self._import(_Stand.VALUE, _Stand.VALUE)
+
+    _do_ext2 = _do_ext1
+    _do_ext4 = _do_ext1
+
+    def _import(self, module: _Slot, name: _Slot) -> None:
+        told = isinstance(module, str) and isinstance(name, str)
+        found = Import(str(module), str(name)) if told else Import("", "")
+        self.found.imports.setdefault(found, self._at)
+        self._stack.append(found)
+
+    def _called(self, what: _Slot | None = None) -> None:
+        self.found.called = True
+        if what is not None and not isinstance(what, Import):
+            self._odd("calls what it computed")
+        self._stack.append(_Stand.VALUE)
+
+    def _odd(self, what: str) -> None:
+        self.found.odd.setdefault(what, self._at)
+
+    def _top(self) -> _Slot:
+        if not self._stack or self._stack[-1] is _Stand.MARK:
+            raise Malformed("empty stack")
+        return self._stack[-1]
+
+    def _pop(self, count: int) -> list[_Slot]:
+        taken = self._stack[len(self._stack) - count :] if count <= len(self._stack) else []
+        if len(taken) < count or _Stand.MARK in taken:
+            raise Malformed("empty stack")
+        del self._stack[len(self._stack) - count :]
+        return taken
+
+    def _pop_mark(self) -> list[_Slot]:
+        above: list[_Slot] = []
+        while self._stack:
+            slot = self._stack.pop()
+            if slot is _Stand.MARK:
+                return above[::-1]
+            above.append(slot)
+        raise Malformed("no mark")
+
+    def _argument(self, info: pickletools.OpcodeInfo) -> bytes:
+        """The argument's bytes as far as they can matter."""
+        if info.arg is None:
+            return b""
+        size = info.arg.n
+        if size >= 0:
+            return self._exactly(size)
+        if size == pickletools.UP_TO_NEWLINE:
+            first = self._line()
+            pair = info.name in ("GLOBAL", "INST")
+            return first + b"\n" + self._line() if pair else first
+        width, signed = _WIDTHS[size]
+        length = int.from_bytes(self._exactly(width), "little", signed=signed)
+        if not 0 <= length <= self._size - self._file.tell():
+            raise Malformed("a length beyond the end")
+        if length <= _LONGEST_NAME:
+            return self._exactly(length)
+        self._file.seek(length, 1)
+        return bytes(_LONGEST_NAME + 1)
+
+    def _exactly(self, count: int) -> bytes:
+        data = self._file.read(count)
+        if len(data) < count:
+            raise Malformed("cut off")
+        return data
+
+    def _line(self) -> bytes:
+        """A line without its end; of a long one the first part only."""
+        first = part = self._file.readline(_PIECE)
+        while not part.endswith(b"\n"):
+            part = self._file.readline(_PIECE)
+            if not part:
+                raise Malformed("cut off")
+        return first.removesuffix(b"\n")
+
+
+def _text(data: bytes) -> _Slot:
+    """The name that `data` spell, or a stand-in where they are none that an import could have."""
+    if len(data) > _LONGEST_NAME:
+        return _Stand.VALUE
+    try:
+        return data.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return _Stand.VALUE
+
+
+def _key(opcode: str, argument: bytes) -> int:
+    if "BIN" in opcode:
+        return int.from_bytes(argument, "little")
+    try:
+        return int(argument)
+    except ValueError as error:
+        raise Malformed("no number") from error
