@@ -49,6 +49,7 @@ def test_a_sweep_that_decides_alone_is_sound(detectors: dict[str, Any], tmp_path
             {"isolation": {"unsafe_pickled_in_process": True}},
             "unsafe_pickled_in_process opens models .* without isolation; remove it",
         ),
+        ({"unsafe_unchecked_code": True}, "bring code nobody can check .*; remove it, and have"),
         *(
             ({"promotion": {"free_aliases": [glob]}}, "covers champion or production; name the")
             for glob in ("*", "?*", "CHAMP*", "prod*")

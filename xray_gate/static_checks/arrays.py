@@ -13,7 +13,7 @@ _LONGEST_HEADER = 10_000
 # What numpy.save writes for an array of numbers or texts, or of rows of such.
 _TYPE = rb"'[<>|=]?[?biufcSUVO][0-9]{0,8}'"
 _HEADER = re.compile(
-    rb"\{'descr': (%(type)b|\[(?:\('\w{1,50}', %(type)b\)(?:, )?){1,100}\]), "
+    rb"\{'descr': (%(type)b|\[(?:\('\w{0,50}', %(type)b\)(?:, )?){1,100}\]), "
     rb"'fortran_order': (?:True|False), "
     rb"'shape': \(((?:[0-9]{1,18}, ?)*(?:[0-9]{1,18})?)\),? *\} *\n" % {b"type": _TYPE}
 )

@@ -63,7 +63,7 @@ def _look_at_file(item: Item, looking: Looking) -> frozenset[str]:
         check_pickle_module(item, looking)
     if kinds.is_code(item):
         looking.unchecked(item.place, "is code, which cannot be checked", _STEP)
-    if item.suffix == ".onnx":
+    if item.suffix == ".onnx" and not kinds.is_pointer(item):
         _look_for_others(item)
         return check_onnx(item, looking)
     look(item, looking)

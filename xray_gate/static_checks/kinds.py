@@ -24,6 +24,7 @@ _PACKED = {
     b"MSCF": "a cabinet",
 }
 _IMAGES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")
+_POINTER = b"version https://git-lfs.github.com/spec/"
 _CODE_SUFFIXES = frozenset(
     {".py", ".pyc", ".pyo", ".pyd", ".pyw", ".pyx", ".ipynb", ".so", ".dll", ".dylib"}
     | {".sh", ".egg", ".whl", ".js", ".jar", ".exe", ".bat"}
@@ -54,6 +55,11 @@ def packed_kind(item: Item) -> str | None:
     if item.at(257, 5) == b"ustar":
         return "a tar archive"
     return next((words for magic, words in _PACKED.items() if start.startswith(magic)), None)
+
+
+def is_pointer(item: Item) -> bool:
+    """Whether Git LFS left a pointer in the file's place, a text that names the file."""
+    return item.at(0, len(_POINTER)) == _POINTER
 
 
 def is_image(item: Item) -> bool:

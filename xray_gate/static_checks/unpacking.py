@@ -5,7 +5,7 @@ import lzma
 import tempfile
 import zlib
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import BinaryIO, Protocol, cast
 
 from xray_gate.core.errors import ScanError
@@ -89,9 +89,10 @@ def is_stream(item: Item, kind: str) -> bool:
         return False
 
 
-def _temporary() -> AbstractContextManager[BinaryIO]:
-    file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY, prefix="xray-gate-")
-    return cast(AbstractContextManager[BinaryIO], file)
+@contextmanager
+def _temporary() -> Iterator[BinaryIO]:
+    with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY, prefix="xray-gate-") as file:
+        yield cast(BinaryIO, file)
 
 
 def _pieces(item: Item, entry: Entry, looking: Looking) -> Iterator[bytes]:

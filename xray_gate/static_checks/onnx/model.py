@@ -35,7 +35,7 @@ def check_onnx(item: Item, looking: Looking) -> frozenset[str]:
             seen = Seen()
             name = graphs.function(part.span, seen)
             if name in functions:
-                raise wire.broken("two functions have one name")
+                raise wire.refused("has two functions of one name")
             functions[name] = seen.operators
             files |= seen.files
     if not found:

@@ -95,7 +95,7 @@ def check_value(wire: Wire, message: Span) -> None:
 def check_type(wire: Wire, message: Span, depth: int) -> None:
     """Refuse an absurd shape in a type, or types that are nested more than eight times."""
     if depth == 0:
-        raise wire.broken("types are nested too deeply")
+        raise wire.refused("has types that are nested too deeply")
     for part in wire.fields(message):
         # A tensor and a sparse one have a shape; sequences, maps and optionals hold a type.
         if part.number in (1, 8):
@@ -119,7 +119,7 @@ def _check_shape(wire: Wire, message: Span) -> None:
 
 def _values(wire: Wire, what: str, dims: list[int]) -> int:
     if any(dim > _LARGEST_DIMENSION for dim in dims) or math.prod(dims) > _MOST_VALUES:
-        raise wire.broken(f"{what} has an absurd shape ({shown(str(dims))})")
+        raise wire.refused(f"{what} has an absurd shape ({shown(str(dims))})")
     return math.prod(dims)
 
 
@@ -128,7 +128,7 @@ def _add_entry(wire: Wire, entry: Field, entries: dict[str, str]) -> None:
     parts = {part.number: wire.text(part) for part in wire.fields(entry.span, frozenset({1, 2}))}
     key = parts.get(1, "")
     if key in entries:
-        raise wire.broken("a field stands twice")
+        raise wire.refused("says twice where the data of a tensor are")
     entries[key] = parts.get(2, "")
 
 
@@ -151,7 +151,7 @@ def _external(wire: Wire, name: str, entries: dict[str, str], size: int) -> str:
 
 def _whole(wire: Wire, text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise wire.broken(f"{shown(text)} is no place in a file")
+        raise wire.refused(f"{shown(text)} is no place in a file")
     return int(text)
 
 

@@ -7,7 +7,7 @@ built. Source: protobuf.dev/programming-guides/encoding.
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from xray_gate.core.errors import ScanError
+from xray_gate.core.errors import InputError, ScanError
 from xray_gate.static_checks.item import Item
 from xray_gate.static_checks.looking import Looking, refusal
 
@@ -47,8 +47,8 @@ class Wire:
     def fields(self, message: Span, once: frozenset[int] = frozenset()) -> Iterator[Field]:
         """The fields of a message in their order.
 
-        Raises `ScanError` where it is malformed, and where a field of `once` stands twice, which
-        parsers merge or replace.
+        Raises `InputError` where it is malformed, and `ScanError` where a field of `once` stands
+        twice, which parsers merge or replace.
         """
         seen: set[int] = set()
         position, end = message
@@ -57,7 +57,7 @@ class Wire:
             tag, position = self._varint(position, end)
             field, position = self._field(tag, position, end)
             if field.number in once and field.number in seen:
-                raise self.broken("a field stands twice")
+                raise self.refused("a field stands twice, which parsers read differently")
             seen.add(field.number)
             yield field
 
@@ -78,12 +78,18 @@ class Wire:
             value, position = self._varint(position, end)
             found.append(value)
             if len(found) > _MOST_NUMBERS:
-                raise self.broken("a list of dimensions is absurdly long")
+                raise self.refused("a tensor has an absurd number of axes")
         return found
 
-    def broken(self, what: str) -> ScanError:
-        """The error for a file that is no proper ONNX model."""
-        return refusal(self.item.place, f"is no proper ONNX model: {what}", _STEP)
+    def refused(self, what: str) -> ScanError:
+        """The error for a model that must not be loaded."""
+        return refusal(self.item.place, what, _STEP)
+
+    def broken(self, what: str) -> InputError:
+        """The error for a file that is no ONNX model."""
+        return InputError(
+            f"{self.item.place}: the model cannot be loaded, as it is no ONNX file ({what}); {_STEP}"
+        )
 
     def _field(self, tag: int, position: int, end: int) -> tuple[Field, int]:
         number, wire = tag >> 3, tag & 7
