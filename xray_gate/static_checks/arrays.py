@@ -17,7 +17,7 @@ _HEADER = re.compile(
     rb"'fortran_order': (?:True|False), "
     rb"'shape': \(((?:[0-9]{1,18}, ?)*(?:[0-9]{1,18})?)\),? *\} *\n" % {b"type": _TYPE}
 )
-_COLUMN = re.compile(rb"'[<>|=]?([?biufcSUVO])([0-9]{0,8})'")
+_COLUMN = re.compile(rb"(?:\A|', )'[<>|=]?([?biufcSUVO])([0-9]{0,8})'(?=\)|\Z)")
 _LARGEST_HEADER = 4 * 2**20
 _MOST_AXES = 64
 _WIDTHS = {

@@ -9,6 +9,7 @@ from xray_gate.static_checks.onnx.wire import Wire
 
 _MOST_NODES = 1_000_000
 _MOST_DEPTH = 64
+_MOST_FUNCTIONS = 10_000
 _STEP = "export the model again, without functions of its own"
 
 
@@ -16,6 +17,8 @@ def check_functions(
     wire: Wire, main: Counter[Operator], functions: Mapping[Operator, Counter[Operator]]
 ) -> None:
     """Refuse functions that call themselves, and those that grow beyond a million nodes."""
+    if len(functions) > _MOST_FUNCTIONS:
+        raise refusal(wire.item.place, f"has more than {_MOST_FUNCTIONS} functions", _STEP)
     sizes: dict[Operator, int] = {}
     for _ in range(_MOST_DEPTH):
         waiting = [name for name in functions if name not in sizes]
@@ -41,4 +44,4 @@ def check_functions(
 def _size(calls: Counter[Operator], sizes: Mapping[Operator, int]) -> int:
     # Capped, so that numbers stay small however often functions double.
     total = sum(count * sizes.get(call, 1) for call, count in calls.items())
-    return min(total, 2 * _MOST_NODES)
+    return min(1 + total, 2 * _MOST_NODES)

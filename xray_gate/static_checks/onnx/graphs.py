@@ -14,6 +14,7 @@ from xray_gate.static_checks.onnx.wire import Span, Wire
 Operator = tuple[str, str]
 
 _MOST_DEPTH = 12
+_MOST_OPERATORS = 5_000
 _NODE, _INITIALIZER, _SPARSE = 1, 5, 15
 _VALUES = frozenset({11, 12, 13})
 _OP_TYPE, _DOMAIN, _ATTRIBUTE = 4, 7, 5
@@ -89,6 +90,8 @@ class Graphs:
             elif part.number == _ATTRIBUTE:
                 self._attribute(part.span, seen, depth)
         seen.operators[names[_DOMAIN], names[_OP_TYPE]] += 1
+        if len(seen.operators) > _MOST_OPERATORS:
+            raise self._wire.refused(f"uses more than {_MOST_OPERATORS} kinds of operators")
 
     def _attribute(self, message: Span, seen: Seen, depth: int) -> None:
         for part in self._wire.fields(message, frozenset({_TENSOR, _GRAPH, _TYPE, _SPARSE_TENSOR})):

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 from xray_gate.core.errors import ScanError
 from xray_gate.static_checks.looking import refusal, shown
-from xray_gate.static_checks.onnx.wire import Field, Span, Wire
+from xray_gate.static_checks.onnx.wire import MOST_AXES, Field, Span, Wire
 
 _DIMS, _TYPE, _NAME, _RAW, _EXTERNAL, _LOCATION = 1, 2, 8, 9, 13, 14
 _STRINGS = 6
@@ -27,6 +27,7 @@ _ONCE = frozenset({_TYPE, _NAME, _RAW, _LOCATION, 3})
 _LARGEST_DIMENSION = 2**40
 _MOST_VALUES = 2**36
 _MOST_TYPES = 8
+_MOST_ENTRIES = 16
 _STEP = "export the model again"
 
 
@@ -69,7 +70,7 @@ def check_tensor(wire: Wire, message: Span) -> str | None:
 def _add(wire: Wire, tensor: _Tensor, part: Field) -> None:
     length = part.span.end - part.span.start
     if part.number == _DIMS:
-        tensor.dims += wire.numbers(part)
+        tensor.dims = (tensor.dims + wire.numbers(part))[: MOST_AXES + 1]
     elif part.number == _TYPE:
         tensor.kind = part.value
     elif part.number == _LOCATION:
@@ -113,11 +114,14 @@ def _check_shape(wire: Wire, message: Span) -> None:
     for part in wire.fields(message):
         if part.number == 1:
             dims += [one.value for one in wire.fields(part.span) if one.number == 1]
+            dims = dims[: MOST_AXES + 1]
     # Free axes are written as 0 and as -1, too.
     _values(wire, "a value", [dim if dim < 2**63 else 0 for dim in dims if dim])
 
 
 def _values(wire: Wire, what: str, dims: list[int]) -> int:
+    if len(dims) > MOST_AXES:
+        raise wire.refused(f"{what} has an absurd number of axes")
     if any(dim > _LARGEST_DIMENSION for dim in dims) or math.prod(dims) > _MOST_VALUES:
         raise wire.refused(f"{what} has an absurd shape ({shown(str(dims))})")
     return math.prod(dims)
@@ -127,7 +131,7 @@ def _add_entry(wire: Wire, entry: Field, entries: dict[str, str]) -> None:
     """One StringStringEntryProto."""
     parts = {part.number: wire.text(part) for part in wire.fields(entry.span, frozenset({1, 2}))}
     key = parts.get(1, "")
-    if key in entries:
+    if key in entries or len(entries) >= _MOST_ENTRIES:
         raise wire.refused("says twice where the data of a tensor are")
     entries[key] = parts.get(2, "")
 

@@ -13,8 +13,8 @@ from xray_gate.static_checks.looking import Looking, refusal
 
 _WINDOW = 2**16
 _LONGEST_VARINT = 10
-_LONGEST_TEXT = 4096
-_MOST_NUMBERS = 1000
+_LONGEST_TEXT = 1000
+MOST_AXES = 64
 VARINT, FIXED_64, BYTES, FIXED_32 = 0, 1, 2, 5
 _STEP = "export the model again"
 
@@ -62,10 +62,10 @@ class Wire:
             yield field
 
     def text(self, field: Field) -> str:
-        """A text of at most 4096 bytes."""
+        """A text of at most 1000 bytes."""
         start, end = field.span
         if field.wire != BYTES or end - start > _LONGEST_TEXT:
-            raise self.broken("a name is no text, or longer than 4096 bytes")
+            raise self.broken("a name is no text, or longer than 1000 bytes")
         return self._bytes(start, end - start).decode("utf-8", "replace")
 
     def numbers(self, field: Field) -> list[int]:
@@ -77,8 +77,8 @@ class Wire:
         while position < end:
             value, position = self._varint(position, end)
             found.append(value)
-            if len(found) > _MOST_NUMBERS:
-                raise self.refused("a tensor has an absurd number of axes")
+            if len(found) > MOST_AXES:
+                raise self.refused("has a tensor with an absurd number of axes")
         return found
 
     def refused(self, what: str) -> ScanError:
@@ -88,7 +88,8 @@ class Wire:
     def broken(self, what: str) -> InputError:
         """The error for a file that is no ONNX model."""
         return InputError(
-            f"{self.item.place}: the model cannot be loaded, as it is no ONNX file ({what}); {_STEP}"
+            f"{self.item.place}: the model cannot be loaded, as it is no ONNX file ({what}); "
+            f"{_STEP}"
         )
 
     def _field(self, tag: int, position: int, end: int) -> tuple[Field, int]:
