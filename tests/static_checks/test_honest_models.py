@@ -17,6 +17,11 @@ from tests.static_checks.corpus.onnx_files import honest, outside
 from xray_gate.scan.ports import FileRules
 from xray_gate.static_checks.check import check_files
 
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.torch.jit.*is deprecated:DeprecationWarning"),
+    # MLflow's own, at its import.
+    pytest.mark.filterwarnings("ignore:.*Any type hint is inferred as AnyType:UserWarning"),
+]
 DEMO = Path(__file__).parents[2] / "xray_gate" / "data" / "demo"
 Maker = Callable[[Path], Path]
 
@@ -129,8 +134,6 @@ HONEST: dict[str, Maker] = {
 }
 
 
-# MLflow's own, at its import.
-@pytest.mark.filterwarnings("ignore:.*Any type hint is inferred as AnyType:UserWarning")
 @pytest.mark.parametrize("kind", HONEST)
 def test_honest_models_are_let_through(kind: str, tmp_path: Path) -> None:
     check_files(HONEST[kind](tmp_path), FileRules())

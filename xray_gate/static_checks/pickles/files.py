@@ -69,6 +69,7 @@ def check_unlikely_pickle(item: Item, looking: Looking) -> None:
                 _judge(item, machine.found, looking, unlikely=True)
             return
         _judge(item, machine.found, looking, unlikely=True)
+    looking.unchecked(item.place, f"can be read as more than {_MOST_PICKLES} pickles", _STEP)
 
 
 def _judge(item: Item, found: Found, looking: Looking, *, unlikely: bool = False) -> None:

@@ -53,7 +53,7 @@ _NAMES: dict[str, frozenset[str]] = {
         "torch._C._nn": "gelu hardsigmoid hardswish leaky_relu relu6 silu",
         "torch.jit._pickle": "build_boollist build_doublelist build_intlist build_tensorlist "
         "restore_type_tag",
-        "mlflow.pyfunc.model": "PythonModel",
+        "sklearn.utils._bunch": "Bunch",
     }.items()
 }
 # Classes of layers and estimators: their names begin with a capital, and none of their makers does
@@ -61,12 +61,12 @@ _NAMES: dict[str, frozenset[str]] = {
 _CLASS = re.compile(r"_?[A-Z][A-Za-z0-9_]*")
 _PLACES_OF_CLASSES = (
     re.compile(r"torch\.nn\.modules\.[a-z0-9_]+"),
-    re.compile(r"torchvision\.(models|ops)(\.[a-z0-9_]+)+"),
+    re.compile(r"torchvision\.(models|ops)(\.[a-z0-9][a-z0-9_]*)+"),
     re.compile(
         r"sklearn\.(calibration|compose|decomposition|discriminant_analysis|ensemble|"
         r"feature_selection|isotonic|kernel_approximation|linear_model|multiclass|multioutput|"
         r"naive_bayes|neighbors|neural_network|pipeline|preprocessing|random_projection|svm|tree|"
-        r"_loss|utils)(\._[a-z0-9_]+)*"
+        r"_loss)(\._[a-z0-9_]+)*"
     ),
     # TorchScript's own classes, which Python cannot import.
     re.compile(r"__torch__(\.[A-Za-z0-9_]+)*"),

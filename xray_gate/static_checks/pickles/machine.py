@@ -16,6 +16,7 @@ _HIGHEST_PROTOCOL = 5
 # Longer ones name nothing that is on a list.
 _LONGEST_NAME = 200
 _PIECE = 2**16
+_STEPS = 256
 _OPCODES = {info.code.encode("latin-1"): info for info in pickletools.opcodes}
 _STRINGS = frozenset({"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"})
 _WIDTHS = {
@@ -76,12 +77,21 @@ class Machine:
 
     def run(self) -> None:
         """Follow the opcodes up to STOP; raises `Malformed` where that is not reached."""
-        for count, info in enumerate(self._opcodes()):
-            if count % 1024 == 0:
-                self._looking.spend_opcodes(self._place, 1024)
-            self._step(info)
-            if info.name == "STOP":
-                return
+        count = 0
+        try:
+            for info in self._opcodes():
+                count += 1
+                # In pieces, as asking costs as much as a step.
+                if count == _STEPS:
+                    self._looking.spend_opcodes(self._place, count)
+                    count = 0
+                self._step(info)
+                if info.name == "STOP":
+                    break
+        except Malformed:
+            self._looking.spend_opcodes(self._place, count)
+            raise
+        self._looking.spend_opcodes(self._place, count)
 
     def _opcodes(self) -> Iterator[pickletools.OpcodeInfo]:
         self._at = self._file.tell()
