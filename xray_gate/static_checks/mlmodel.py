@@ -14,6 +14,7 @@ from xray_gate.static_checks.looking import Looking, refusal, shown
 _LARGEST = 2**20
 _MOST_EVENTS = 100_000
 _MOST_DEPTH = 40
+_NUMBER = re.compile(r"[-+0-9a-fA-FxobE:._]{200,}")
 _LOADER = re.compile(r"mlflow(\.[a-z_0-9]+)+")
 _PICKLE_MODULES = frozenset({"mlflow.pytorch.pickle_module", "pickle", "cloudpickle"})
 # Names of paths that MLflow joins with the folder.
@@ -59,11 +60,19 @@ def check_pickle_module(item: Item, looking: Looking) -> None:
 
 
 def _require_plain(place: str, events: Iterator[Any]) -> None:
-    """Refuse aliases, which multiply what they stand for, and what is too deep or too long."""
+    """Refuse what a reader would spend itself on.
+
+    Aliases multiply what they stand for, numbers in base 60 are read in quadratic time, and types
+    that are named may be anything.
+    """
     depth = 0
     for count, event in enumerate(events):
         if isinstance(event, yaml.AliasEvent):
             raise refusal(place, "refers to a part of itself, as bombs do", _STEP)
+        if getattr(event, "tag", None) is not None:
+            raise refusal(place, f"names the type {shown(str(event.tag))}", _STEP)
+        if isinstance(event, yaml.ScalarEvent) and _NUMBER.fullmatch(event.value):
+            raise refusal(place, "holds an absurdly long number", _STEP)
         if isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
             depth += 1
         if isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):

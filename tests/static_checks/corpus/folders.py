@@ -133,8 +133,10 @@ ROWS = [
     Row(
         "object in YAML",
         _described("!!python/object/apply:os.system ['true']"),
-        "is not readable YAML",
+        "names the type tag:yaml.org,2002:python/object/apply:os.system",
     ),
+    Row("number without end", _described("a: 1" + ":1" * 100_000), "an absurdly long number"),
+    Row("no YAML", _described("a: ["), "MLmodel: is not readable YAML"),
     Row(
         "unpickler of one's own",
         one("data/pickle_module_info.txt", lambda _: b"antigravity"),

@@ -207,6 +207,16 @@ ROWS = [
         r"imports torch\.nn\.modules\.module\.Module\.forward\.__globals__",
     ),
     Row("getattr", one(_MODEL, lambda _: _reference("builtins", "getattr")), "builtins.getattr"),
+    Row(
+        "class of a library for TorchScript",
+        one(_MODEL, lambda _: _reference("__torch__.torch.classes.evil", "Run")),
+        r"imports __torch__\.torch\.classes\.evil\.Run",
+    ),
+    Row(
+        "module among the layers",
+        one(_MODEL, lambda _: _reference("torch.nn.modules.activation", "F")),
+        r"imports torch\.nn\.modules\.activation\.F",
+    ),
     Row("cut off", one(_MODEL, lambda s: BENIGN[:-1]), r"is no whole pickle \(no STOP"),
     Row("bytes behind the pickle", one(_MODEL, lambda s: BENIGN + b"\0\0"), "is no whole pickle"),
     Row(

@@ -56,20 +56,28 @@ _NAMES: dict[str, frozenset[str]] = {
         "sklearn.utils._bunch": "Bunch",
     }.items()
 }
-# Classes of layers and estimators: their names begin with a capital, and none of their makers does
-# more than keep what it is given.
-_CLASS = re.compile(r"_?[A-Z][A-Za-z0-9_]*")
-_PLACES_OF_CLASSES = (
-    re.compile(r"torch\.nn\.modules\.[a-z0-9_]+"),
-    re.compile(r"torchvision\.(models|ops)(\.[a-z0-9][a-z0-9_]*)+"),
-    re.compile(
-        r"sklearn\.(calibration|compose|decomposition|discriminant_analysis|ensemble|"
-        r"feature_selection|isotonic|kernel_approximation|linear_model|multiclass|multioutput|"
-        r"naive_bayes|neighbors|neural_network|pipeline|preprocessing|random_projection|svm|tree|"
-        r"_loss)(\._[a-z0-9_]+)*"
+# Classes of layers and estimators, whose makers do no more than keep what they are given.
+_LAYER = re.compile(r"[A-Z][A-Za-z0-9]+")
+_ESTIMATOR = re.compile(r"_?[A-Z][A-Za-z0-9]+")
+_CLASSES = (
+    (re.compile(r"torch\.nn\.modules\.[a-z0-9][a-z0-9_]*"), _LAYER),
+    (re.compile(r"torchvision\.(models|ops)(\.[a-z0-9][a-z0-9_]*)+"), _LAYER),
+    (
+        re.compile(
+            r"sklearn\.(calibration|compose|decomposition|discriminant_analysis|ensemble|"
+            r"feature_selection|isotonic|kernel_approximation|linear_model|multiclass|multioutput|"
+            r"naive_bayes|neighbors|neural_network|pipeline|preprocessing|random_projection|svm|"
+            r"tree|_loss)(\._[a-z0-9_]+)*(\.(binning|predictor|gradient_boosting|loss|link))?"
+        ),
+        _ESTIMATOR,
     ),
-    # TorchScript's own classes, which Python cannot import.
-    re.compile(r"__torch__(\.[A-Za-z0-9_]+)*"),
+    # TorchScript's own classes, which Python cannot import; not those that libraries bring.
+    (
+        re.compile(
+            r"__torch__(?!\.torch\.classes\.(?!(quantized|xnnpack|mkldnn)\b))(\.[A-Za-z0-9_]+)*"
+        ),
+        re.compile(r"\w+"),
+    ),
 )
 # FunctionTransformer and the like call what they are given.
 _NOT_CLASSES_OF_DATA = frozenset({"FunctionTransformer"})
@@ -78,7 +86,7 @@ _NEVER = re.compile(
     r"importlib|_imp|runpy|code|codeop|pdb|bdb|cProfile|profile|timeit|trace|pip|ensurepip|venv|"
     r"webbrowser|pydoc|pydoc_data|urllib|http|ftplib|smtplib|imaplib|poplib|telnetlib|asyncio|"
     r"multiprocessing|signal|sys|marshal|pickle|_pickle|pickletools|dill|_pyrepl|idlelib|"
-    r"lib2to3|distutils|commands|requests|aiohttp|paramiko|_osx_support|_aix_support|"
+    r"lib2to3|distutils|commands|requests|aiohttp|urllib2|httplib|popen2|cPickle|paramiko|_osx_support|_aix_support|"
     r"torch\.hub|torch\.utils\.cpp_extension|torch\.utils\.collect_env|"
     r"numpy\.f2py|numpy\.testing)(\..*)?"
 )
@@ -95,10 +103,8 @@ def builds_models_only(found: Import) -> bool:
     """Whether the import is on the list."""
     if found.name in _NAMES.get(found.module, ()):
         return True
-    return (
-        found.name not in _NOT_CLASSES_OF_DATA
-        and _CLASS.fullmatch(found.name) is not None
-        and any(place.fullmatch(found.module) for place in _PLACES_OF_CLASSES)
+    return found.name not in _NOT_CLASSES_OF_DATA and any(
+        place.fullmatch(found.module) and names.fullmatch(found.name) for place, names in _CLASSES
     )
 
 

@@ -17,6 +17,7 @@ _HIGHEST_PROTOCOL = 5
 _LONGEST_NAME = 200
 _PIECE = 2**16
 _STEPS = 256
+_MOST_IMPORTS = 10_000
 _OPCODES = {info.code.encode("latin-1"): info for info in pickletools.opcodes}
 _STRINGS = frozenset({"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"})
 _WIDTHS = {
@@ -207,6 +208,8 @@ class Machine:
     def _import(self, module: _Slot, name: _Slot) -> None:
         told = isinstance(module, str) and isinstance(name, str)
         found = Import(str(module), str(name)) if told else Import("", "")
+        if len(self.found.imports) >= _MOST_IMPORTS:
+            raise Malformed("absurdly many imports")
         self.found.imports.setdefault(found, self._at)
         self._stack.append(found)
 
