@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from tests.backends import tiny_onnx, tiny_torch
-from tests.static_checks.corpus.making import mlflow_model, torch_archive
+from tests.static_checks.corpus.making import BENIGN, mlflow_model, torch_archive
 from tests.static_checks.corpus.onnx_files import honest, outside
 from xray_gate.scan.ports import FileRules
 from xray_gate.static_checks.check import check_files
@@ -153,3 +153,13 @@ def test_texts_that_begin_like_opcodes_are_texts(tmp_path: Path) -> None:
     }
     path = mlflow_model(tmp_path, {"data/model.pth": torch_archive(), **texts})
     check_files(path, FileRules())
+
+
+@pytest.mark.parametrize(
+    "start",
+    [b"\x80\x04cos\nsys", b"MZ", b"\x5d\0\0\0", b"\x78\x9c", b"\x1f\x8b\x08", b"BZh9", b"N.N.N."],
+)
+def test_weights_may_begin_like_anything(start: bytes, tmp_path: Path) -> None:
+    weights = (start + bytes(range(256)))[:256]
+    archive = torch_archive(BENIGN, **{"m/data/0": weights})
+    check_files(mlflow_model(tmp_path, {"data/model.pth": archive}), FileRules())

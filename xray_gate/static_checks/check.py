@@ -84,10 +84,11 @@ def look(item: Item, looking: Looking) -> None:
         return
     if words := kinds.native_kind(item):
         raise refusal(item.place, f"is {words}, which is code", _STEP)
-    if words := kinds.packed_kind(item):
+    # Nobody unpacks weights, which may begin like anything.
+    if not item.raw and (words := kinds.packed_kind(item)):
         looking.unchecked(item.place, f"is {words}, which is not looked into", _STEP)
         return
-    stream = kinds.stream_kind(item)
+    stream = None if item.raw else kinds.stream_kind(item)
     if stream is not None and is_stream(item, stream):
         _look_into_stream(item, stream, looking)
         return

@@ -12,14 +12,12 @@ _NATIVE = {
     b"\xcf\xfa\xed\xfe": "a native library",
     b"\xca\xfe\xba\xbe": "a native library",
     b"!<arch>\n": "a native library",
-    b"MZ": "a native library",
 }
 _PACKED = {
     b"7z\xbc\xaf\x27\x1c": "a 7z archive",
     b"Rar!\x1a\x07": "a RAR archive",
     b"\x04\x22\x4d\x18": "an LZ4 file",
     b"\x28\xb5\x2f\xfd": "a Zstandard file",
-    b"\x1f\x9d": "a file of compress",
     b"LZIP": "an lzip file",
     b"MSCF": "a cabinet",
 }
@@ -43,10 +41,12 @@ def stream_kind(item: Item) -> str | None:
 
 def native_kind(item: Item) -> str | None:
     """Words for a library or a program, None for other content."""
-    start = item.at(0, 8)
-    found = next((words for magic, words in _NATIVE.items() if start.startswith(magic)), None)
-    # Two letters are not enough: a text may begin so.
-    return None if start.startswith(b"MZ") and is_text(item) else found
+    start = item.at(0, 64)
+    if start.startswith(b"MZ"):
+        # Two letters are not enough: a text or a weight may begin so.
+        header = int.from_bytes(start[60:64], "little")
+        return "a native library" if item.at(header, 4) == b"PE\0\0" else None
+    return next((words for magic, words in _NATIVE.items() if start.startswith(magic)), None)
 
 
 def packed_kind(item: Item) -> str | None:

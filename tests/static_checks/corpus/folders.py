@@ -99,6 +99,11 @@ ROWS = [
     Row("Python file", one("code/net.py", lambda s: s.encode()), "code/net.py: is code, which"),
     Row("native library", one("data/op", lambda _: b"\x7fELF" + bytes(60)), "a native library"),
     Row(
+        "library for Windows",
+        one("data/op", lambda _: b"MZ".ljust(60, b"\0") + b"\x40\0\0\0PE\0\0"),
+        "a native library, which is code",
+    ),
+    Row(
         "unknown binary",
         one("data/blob", lambda _: bytes(range(256))),
         "is of no kind that can be looked into; export the model to ONNX",

@@ -7,7 +7,8 @@ from xray_gate.static_checks.pickles.known import (
     could_be_imported,
     never_in_a_model,
 )
-from xray_gate.static_checks.pickles.machine import Found, Import, Machine, Malformed
+from xray_gate.static_checks.pickles.machine import Found, Import, Machine
+from xray_gate.static_checks.pickles.reading import Malformed
 
 _SUFFIXES = frozenset(
     {".pkl", ".pickle", ".pth", ".pt", ".ckpt", ".joblib", ".sav", ".cloudpickle", ".debug_pkl"}

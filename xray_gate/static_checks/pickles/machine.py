@@ -1,37 +1,23 @@
 """Follows a pickle's opcodes on a stack of stand-ins, and notes what it would import and call.
 
-Lengths are skipped and not read, so memory follows the number of opcodes, which is bounded. The
-effect of most opcodes is the standard library's own description of it (`pickletools`).
+Memory follows the number of opcodes, which is bounded. The effect of most opcodes is the standard
+library's own description of it (`pickletools`).
 """
 
 import pickletools
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import BinaryIO, NamedTuple
 
 from xray_gate.static_checks.looking import Looking
+from xray_gate.static_checks.pickles.reading import Malformed, Step, key_of, steps, text_of
 
 _HIGHEST_PROTOCOL = 5
-# Longer ones name nothing that is on a list.
-_LONGEST_NAME = 200
-_PIECE = 2**16
 _STEPS = 256
 _MOST_IMPORTS = 10_000
-_OPCODES = {info.code.encode("latin-1"): info for info in pickletools.opcodes}
 _STRINGS = frozenset({"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"})
-_WIDTHS = {
-    pickletools.TAKEN_FROM_ARGUMENT1: (1, False),
-    pickletools.TAKEN_FROM_ARGUMENT4: (4, True),
-    pickletools.TAKEN_FROM_ARGUMENT4U: (4, False),
-    pickletools.TAKEN_FROM_ARGUMENT8U: (8, False),
-}
 # The first pickle of a file that torch.save wrote before it wrote archives.
 _LEGACY_TORCH = bytes.fromhex("6cfc9c46f9206aa85019")
-
-
-class Malformed(Exception):
-    """No unpickler would get past this place."""
 
 
 class Import(NamedTuple):
@@ -80,42 +66,32 @@ class Machine:
         """Follow the opcodes up to STOP; raises `Malformed` where that is not reached."""
         count = 0
         try:
-            for info in self._opcodes():
+            for step in steps(self._file, self._size):
                 count += 1
                 # In pieces, as asking costs as much as a step.
                 if count == _STEPS:
                     self._looking.spend_opcodes(self._place, count)
                     count = 0
-                self._step(info)
-                if info.name == "STOP":
+                self._step(step)
+                if step.info.name == "STOP":
                     break
         except Malformed:
             self._looking.spend_opcodes(self._place, count)
             raise
         self._looking.spend_opcodes(self._place, count)
 
-    def _opcodes(self) -> Iterator[pickletools.OpcodeInfo]:
-        self._at = self._file.tell()
-        while code := self._file.read(1):
-            info = _OPCODES.get(code)
-            if info is None:
-                raise Malformed("no opcode")
-            yield info
-            self._at = self._file.tell()
-        raise Malformed("no STOP")
-
-    def _step(self, info: pickletools.OpcodeInfo) -> None:
+    def _step(self, step: Step) -> None:
+        info, argument, self._at = step
         name = info.name
-        argument = self._argument(info)
         special = getattr(self, f"_do_{name.lower()}", None)
         if special is not None:
             special(argument)
         elif name in ("PUT", "BINPUT", "LONG_BINPUT"):
-            self._memo[_key(name, argument)] = self._top()
+            self._memo[key_of(name, argument)] = self._top()
         elif name in ("GET", "BINGET", "LONG_BINGET"):
-            self._stack.append(self._memo.get(_key(name, argument), _Stand.VALUE))
+            self._stack.append(self._memo.get(key_of(name, argument), _Stand.VALUE))
         elif name in _STRINGS:
-            self._stack.append(_text(argument))
+            self._stack.append(text_of(argument) or _Stand.VALUE)
         else:
             self._usual(info)
 
@@ -151,7 +127,7 @@ class Machine:
 
     def _do_global(self, argument: bytes) -> None:
         module, _, name = argument.partition(b"\n")
-        self._import(_text(module), _text(name))
+        self._import(text_of(module), text_of(name))
 
     def _do_stack_global(self, _: bytes) -> None:
         module, name = self._pop(2)
@@ -205,7 +181,7 @@ class Machine:
     _do_ext2 = _do_ext1
     _do_ext4 = _do_ext1
 
-    def _import(self, module: _Slot, name: _Slot) -> None:
+    def _import(self, module: _Slot | None, name: _Slot | None) -> None:
         told = isinstance(module, str) and isinstance(name, str)
         found = Import(str(module), str(name)) if told else Import("", "")
         if len(self.found.imports) >= _MOST_IMPORTS:
@@ -242,57 +218,3 @@ class Machine:
                 return above[::-1]
             above.append(slot)
         raise Malformed("no mark")
-
-    def _argument(self, info: pickletools.OpcodeInfo) -> bytes:
-        """The argument's bytes as far as they can matter."""
-        if info.arg is None:
-            return b""
-        size = info.arg.n
-        if size >= 0:
-            return self._exactly(size)
-        if size == pickletools.UP_TO_NEWLINE:
-            first = self._line()
-            pair = info.name in ("GLOBAL", "INST")
-            return first + b"\n" + self._line() if pair else first
-        width, signed = _WIDTHS[size]
-        length = int.from_bytes(self._exactly(width), "little", signed=signed)
-        if not 0 <= length <= self._size - self._file.tell():
-            raise Malformed("a length beyond the end")
-        if length <= _LONGEST_NAME:
-            return self._exactly(length)
-        self._file.seek(length, 1)
-        return bytes(_LONGEST_NAME + 1)
-
-    def _exactly(self, count: int) -> bytes:
-        data = self._file.read(count)
-        if len(data) < count:
-            raise Malformed("cut off")
-        return data
-
-    def _line(self) -> bytes:
-        """A line without its end; of a long one the first part only."""
-        first = part = self._file.readline(_PIECE)
-        while not part.endswith(b"\n"):
-            part = self._file.readline(_PIECE)
-            if not part:
-                raise Malformed("cut off")
-        return first.removesuffix(b"\n")
-
-
-def _text(data: bytes) -> _Slot:
-    """The name that `data` spell, or a stand-in where they are none that an import could have."""
-    if len(data) > _LONGEST_NAME:
-        return _Stand.VALUE
-    try:
-        return data.decode("utf-8", "surrogatepass")
-    except UnicodeDecodeError:
-        return _Stand.VALUE
-
-
-def _key(opcode: str, argument: bytes) -> int:
-    if "BIN" in opcode:
-        return int.from_bytes(argument, "little")
-    try:
-        return int(argument)
-    except ValueError as error:
-        raise Malformed("no number") from error
