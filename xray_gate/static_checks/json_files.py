@@ -7,7 +7,7 @@ from typing import Any
 from xray_gate.static_checks.item import Item
 from xray_gate.static_checks.looking import refusal
 
-_LARGEST = 16 * 2**20
+_LARGEST = 8 * 2**20
 _STEP = "export the model again"
 
 

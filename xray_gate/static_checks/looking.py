@@ -9,7 +9,7 @@ from xray_gate.scan.ports import FileRules
 _SECONDS = 600.0
 _ENTRIES = 50_000
 _OPCODES = 1_000_000
-_FIELDS = 4_000_000
+_FIELDS = 1_000_000
 # The longest foreign text in a message.
 _TEXT_LIMIT = 120
 
