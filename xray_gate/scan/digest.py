@@ -69,6 +69,6 @@ def _files(folder: Path) -> Iterator[Path]:
             yield entry
         elif not entry.is_dir():
             raise ScanError(
-                f"{entry.relative_to(folder)}: is neither a file nor a folder; take it out of the "
-                "model"
+                f"{entry.relative_to(folder)}: is no file but a pipe, a socket or a device; "
+                "remove it from the model"
             )
