@@ -18,6 +18,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-golden", action="store_true", help="write golden files anew instead of comparing"
     )
+    parser.addoption(
+        "--with-triggers",
+        action="store_true",
+        help="run the registry's tests in databases that have the gate's triggers",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

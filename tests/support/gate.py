@@ -16,6 +16,7 @@ from xray_gate.core.evidence import Evidence
 from xray_gate.core.verdict import Decision
 from xray_gate.ledger.ledger import Ledger
 from xray_gate.ledger.schema import upgrade
+from xray_gate.ledger.triggers.installing import install, remove
 from xray_gate.policy.decision import decide
 from xray_gate.policy.files import PolicyPlace
 from xray_gate.registry.gated_store import GatedStore, GateParts
@@ -30,7 +31,7 @@ KEPT = "s3://kept/signs"
 class Gate:
     """The gate without a server. `plain` writes past it, as an older server would have."""
 
-    def __init__(self, uri: str, policies: Path, **parts: Any) -> None:
+    def __init__(self, uri: str, policies: Path, *, triggers: bool = False, **parts: Any) -> None:
         self.uri = uri
         self.kept: str | None = KEPT
         self.folder = policies
@@ -38,6 +39,9 @@ class Gate:
         self.ledger = Ledger()
         self.plain: Any = SqlAlchemyStore(uri)
         upgrade(self.plain.engine)
+        self._triggers = triggers
+        if triggers:
+            self.install_triggers()
         place = PolicyPlace(policies)
         settings: dict[str, Any] = {"wait_seconds": 0.0, **parts}
         self.parts = GateParts(self.ledger, place.current, **settings)
@@ -86,8 +90,23 @@ class Gate:
 
     def unscanned(self, name: str = "signs", source: str = SOURCE) -> ModelVersion:
         """A version from before the gate, written with MLflow's own store."""
-        self.plain.create_registered_model(name)
-        return self.plain.create_model_version(name, source)
+        with self.without_triggers():
+            self.plain.create_registered_model(name)
+            return self.plain.create_model_version(name, source)
+
+    def install_triggers(self) -> None:
+        """Let the database itself refuse, too."""
+        with self.connection() as connection:
+            install(connection)
+
+    @contextmanager
+    def without_triggers(self) -> Iterator[None]:
+        """The time before the triggers were installed, where they are."""
+        with self.connection() as connection:
+            remove(connection)
+        yield
+        if self._triggers:
+            self.install_triggers()
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:

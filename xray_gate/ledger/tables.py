@@ -2,6 +2,8 @@
 
 `scans`, `verdicts` and `revocations` only grow. `registrations` is the work queue; `policy_sets`
 and `runners` are what server and runners tell each other. Times are seconds since the epoch.
+`free_promotions` is empty but within a transaction of the gate's: there it tells the triggers which
+aliases and stages need no verdict.
 """
 
 from sqlalchemy import (
@@ -95,4 +97,15 @@ runners = Table(
     metadata,
     Column("owner", String(100), primary_key=True),
     Column("last_seen", Float, nullable=False),
+)
+
+free_promotions = Table(
+    "xray_gate_free_promotions",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("workspace", String(63), nullable=False),
+    Column("name", String(256), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("kind", String(10), nullable=False),
+    Column("value", String(256), nullable=False),
 )

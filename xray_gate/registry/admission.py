@@ -32,15 +32,12 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Admission:
-    """An answer to 'may this version be promoted?'; `why_not` is None for yes.
-
-    `kept`: its bytes are the gate's own copy.
-    """
+    """An answer to 'may this version be promoted?'; `why_not` is None for yes."""
 
     why_not: str | None
     evidence: Evidence | None = None
     decision: Decision | None = None
-    kept: bool = False
+    registration: Registration | None = None
 
 
 class Admissions:
@@ -115,7 +112,7 @@ class Admissions:
                 return Admission(other, evidence, decision)
             if (old := _too_old(evidence, document.max_age_days, self._clock())) is not None:
                 return Admission(old, evidence, decision)
-        return Admission(None, evidence, decision, registration.kept)
+        return Admission(None, evidence, decision, registration)
 
     def _may_be_other(self, registration: Registration, document: PolicyDocument) -> str | None:
         """Why the files may not be those that were scanned, or None where they are."""

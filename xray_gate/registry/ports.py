@@ -9,6 +9,7 @@ from xray_gate.core.verdict import Decision
 from xray_gate.policy.files import PolicySet
 from xray_gate.scan.work import (
     Lease,
+    Promotion,
     Proof,
     RecordedVerdict,
     Registration,
@@ -82,6 +83,14 @@ class LedgerPort(RegistrationsPort, Protocol):
 
     def remember_policies(self, connection: Connection, policies: PolicySet, now: float) -> None:
         """Write down the server's policies."""
+        ...
+
+    def allow_for_now(self, connection: Connection, key: VersionKey, promotion: Promotion) -> None:
+        """Let the database's triggers pass what a policy asks no verdict for."""
+        ...
+
+    def end_allowances(self, connection: Connection) -> None:
+        """Take back what `allow_for_now` allowed."""
         ...
 
     def last_runner(self, connection: Connection) -> float | None:

@@ -23,9 +23,10 @@ from sqlalchemy.orm import ORMExecuteState, Session
 
 from xray_gate.core.evidence import Evidence
 from xray_gate.core.verdict import Decision, Enforcement, Verdict
-from xray_gate.policy.files import Policy, matches_glob
-from xray_gate.registry.admission import Admissions
+from xray_gate.policy.files import Policy
+from xray_gate.registry.admission import Admission, Admissions
 from xray_gate.registry.ports import LedgerPort
+from xray_gate.registry.promotions import PROMOTING_STAGES, held_promotions, is_free
 from xray_gate.registry.refusal import MESSAGE_START, refusal, status_text
 from xray_gate.registry.rows import (
     RESERVED_TAGS,
@@ -38,11 +39,11 @@ from xray_gate.registry.rows import (
     renamed_model,
     version_row,
 )
-from xray_gate.scan.work import VersionKey, VersionState
+from xray_gate.scan.work import Promotion, VersionKey, VersionState
 
-PROMOTING_STAGES = ("Staging", "Production")
 _GUARDED = (SqlModelVersion, SqlRegisteredModel, SqlRegisteredModelAlias)
 _FIXED = ("status", "source", "storage_location")
+_ALLOWED = "xray_gate_allowed"
 _TAGS = (SqlModelVersionTag, SqlRegisteredModelTag)
 
 
@@ -59,6 +60,7 @@ class SessionGuard:
     def watch(self, session: Session) -> None:
         """Look at everything that this session writes."""
         sqlalchemy.event.listen(session, "before_flush", self._before_flush)
+        sqlalchemy.event.listen(session, "after_flush", self._after_flush)
         sqlalchemy.event.listen(session, "do_orm_execute", self._before_execute)
 
     def _before_execute(self, state: ORMExecuteState) -> None:
@@ -82,6 +84,15 @@ class SessionGuard:
         self._check_changes(connection, changed)
         for row in _versions(session.deleted):
             self._ledger.close(connection, key_of(row))
+
+    def _after_flush(self, session: Session, _context: Any) -> None:
+        connection = session.connection()
+        if connection.info.pop(_ALLOWED, False):
+            self._ledger.end_allowances(connection)
+
+    def _allow(self, connection: Connection, key: VersionKey, promotion: Promotion) -> None:
+        connection.info[_ALLOWED] = True
+        self._ledger.allow_for_now(connection, key, promotion)
 
     def _check_changes(self, connection: Connection, changed: list[Any]) -> None:
         renamed = {key for row in changed if (key := renamed_model(row)) is not None}
@@ -132,19 +143,23 @@ class SessionGuard:
         row.status = "READY"
         row.status_message = _ready_text(admission.decision)
         _mirror(row, admission.decision, policy, admission.evidence)
-        scan_id = admission.evidence.scan_id
-        self._ledger.set_state(connection, new, VersionState.ADMITTED, scan_id)
-        if admission.kept:
+        self._admit(connection, new, admission, policy)
+        scanned = admission.registration
+        if scanned is not None and scanned.kept:
             self._ledger.keep(connection, new, row.storage_location)
-        self._ledger.record_verdict(
-            connection,
-            new,
-            admission.decision,
-            (policy.name, policy.digest),
-            scan_id,
-            self._clock(),
-        )
         return True
+
+    def _admit(
+        self, connection: Connection, registration_id: int, admission: Admission, policy: Policy
+    ) -> None:
+        evidence, decision = admission.evidence, admission.decision
+        assert evidence is not None
+        assert decision is not None
+        self._ledger.set_state(connection, registration_id, VersionState.ADMITTED, evidence.scan_id)
+        named = (policy.name, policy.digest)
+        self._ledger.record_verdict(
+            connection, registration_id, decision, named, evidence.scan_id, self._clock()
+        )
 
     def _check_version(
         self, connection: Connection, row: SqlModelVersion, renamed: set[tuple[str, str]]
@@ -166,7 +181,10 @@ class SessionGuard:
         if is_prompt(connection, row.workspace, row.name, row.source):
             return
         policy = self._admissions.policy_for(row.name)
-        if row.current_stage in policy.document.promotion.stages:
+        promotion = Promotion("stage", row.current_stage)
+        if is_free(policy, promotion):
+            self._allow(connection, key_of(row), promotion)
+        else:
             self._demand(connection, key_of(row), row, policy, f"moved to {row.current_stage}")
 
     def _check_alias(self, connection: Connection, row: SqlRegisteredModelAlias) -> None:
@@ -175,9 +193,11 @@ class SessionGuard:
         if version is not None and is_prompt(connection, key.workspace, key.name, version.source):
             return
         policy = self._admissions.policy_for(row.name)
-        if _is_free(policy, row.alias):
-            return
-        self._demand(connection, key, version, policy, f"given the alias {row.alias!r}")
+        promotion = Promotion("alias", row.alias)
+        if is_free(policy, promotion):
+            self._allow(connection, key, promotion)
+        else:
+            self._demand(connection, key, version, policy, f"given the alias {row.alias!r}")
 
     def _check_rename(self, connection: Connection, model: SqlRegisteredModel) -> None:
         # The versions are read here: the database itself cascades the new name to them, so they
@@ -194,22 +214,15 @@ class SessionGuard:
 
     def _check_new_name(self, connection: Connection, version: Any, new_name: str) -> None:
         policy = self._admissions.policy_for(new_name)
-        aliases = SqlRegisteredModelAlias.__table__
-        held = connection.execute(
-            select(aliases.c.alias).where(
-                aliases.c.workspace == version.workspace,
-                aliases.c.name == version.name,
-                aliases.c.version == version.version,
-            )
-        ).scalars()
+        held = held_promotions(connection, version)
         # A new name brings the version under another policy: what stands there as admitted must
         # be admitted by that one, too.
-        if (
-            version.status == "READY"
-            or version.current_stage in policy.document.promotion.stages
-            or any(not _is_free(policy, alias) for alias in held)
-        ):
+        if version.status == "READY" or not all(is_free(policy, promotion) for promotion in held):
             self._demand(connection, key_of(version), version, policy, f"renamed to {new_name!r}")
+        renamed = VersionKey(version.workspace, new_name, version.version)
+        for promotion in held:
+            if is_free(policy, promotion):
+                self._allow(connection, renamed, promotion)
 
     def _demand(
         self, connection: Connection, key: VersionKey, version: Any, policy: Policy, what: str
@@ -218,6 +231,11 @@ class SessionGuard:
         admission = self._admissions.of(connection, key, location, policy)
         if admission.why_not is not None:
             raise refusal(f"{key} cannot be {what}: {admission.why_not}")
+        known = admission.registration
+        if known is not None and known.state is not VersionState.ADMITTED:
+            # Today's policy admits what an older one refused: the ledger must say so, too, for the
+            # database's triggers and for people.
+            self._admit(connection, known.id, admission, policy)
 
 
 def _versions(rows: Iterable[Any]) -> list[SqlModelVersion]:
@@ -242,10 +260,6 @@ def _mirror(row: SqlModelVersion, decision: Decision, policy: Policy, evidence: 
                 value=str(value),
             )
         )
-
-
-def _is_free(policy: Policy, alias: str) -> bool:
-    return any(matches_glob(alias, glob) for glob in policy.document.promotion.free_aliases)
 
 
 def _check_tag(row: SqlModelVersionTag | SqlRegisteredModelTag) -> None:

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from xray_gate.core.evidence import Evidence
 from xray_gate.core.verdict import Decision, Verdict
@@ -50,6 +50,14 @@ class Registration:
     state: VersionState
     attempts: int
     kept: bool = False
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """An alias or a stage that leads to a version."""
+
+    kind: Literal["alias", "stage"]
+    value: str
 
 
 @dataclass(frozen=True)

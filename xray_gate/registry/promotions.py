@@ -1,0 +1,35 @@
+"""Aliases and stages: which of them a version has, and which a policy asks no verdict for."""
+
+from typing import Any
+
+from mlflow.store.model_registry.dbmodels.models import SqlRegisteredModelAlias
+from sqlalchemy import Connection, select
+
+from xray_gate.policy.files import Policy, matches_glob
+from xray_gate.scan.work import Promotion
+
+PROMOTING_STAGES = ("Staging", "Production")
+
+
+def is_free(policy: Policy, promotion: Promotion) -> bool:
+    """Whether a version may have this under `policy` without a verdict."""
+    asked = policy.document.promotion
+    if promotion.kind == "stage":
+        return promotion.value not in asked.stages
+    return any(matches_glob(promotion.value, glob) for glob in asked.free_aliases)
+
+
+def held_promotions(connection: Connection, version: Any) -> list[Promotion]:
+    """The aliases and the stage that a version's row has in the database."""
+    table = SqlRegisteredModelAlias.__table__
+    aliases = connection.execute(
+        select(table.c.alias).where(
+            table.c.workspace == version.workspace,
+            table.c.name == version.name,
+            table.c.version == version.version,
+        )
+    ).scalars()
+    held = [Promotion("alias", alias) for alias in aliases]
+    if version.current_stage in PROMOTING_STAGES:
+        held.append(Promotion("stage", version.current_stage))
+    return held
