@@ -14,6 +14,7 @@ from typing import Any
 
 from mlflow.environment_variables import MLFLOW_ENABLE_WORKSPACES
 from mlflow.store.model_registry.sqlalchemy_workspace_store import WorkspaceAwareSqlAlchemyStore
+from sqlalchemy import Engine
 
 from xray_gate.backends import isolation
 from xray_gate.core.errors import InputError, PolicyError
@@ -319,6 +320,12 @@ def revoke_version(
     return revoke(make_session, Ledger(), key, reason, by, time.time())
 
 
+def registry_engine(registry_uri: str) -> Engine:
+    """The registry's database, with MLflow's tables and the ledger's of this release."""
+    engine: Engine = _plain_store(registry_uri).engine
+    return engine
+
+
 __all__: Sequence[str] = (
     "DEFAULT_PLACE",
     "RunnerSettings",
@@ -336,6 +343,7 @@ __all__: Sequence[str] = (
     "policys_training_data",
     "read_attestation",
     "read_status",
+    "registry_engine",
     "revoke_version",
     "utc_now",
     "verdict_signer",

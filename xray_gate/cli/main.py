@@ -18,8 +18,10 @@ from xray_gate import __version__
 from xray_gate.cli.calibrate import calibrate
 from xray_gate.cli.cleanse import cleanse
 from xray_gate.cli.demo import demo
+from xray_gate.cli.doctor import doctor
 from xray_gate.cli.exit_codes import ExitCode
 from xray_gate.cli.filter import filter_command
+from xray_gate.cli.install import install
 from xray_gate.cli.keys import keys
 from xray_gate.cli.policy import policy
 from xray_gate.cli.revoke import revoke
@@ -46,7 +48,7 @@ def cli(verbose: bool) -> None:
     )
 
 
-_GATE = (scan, runner, status, revoke, verify, keys)
+_GATE = (scan, runner, status, revoke, verify, keys, install, doctor)
 for command in (*_GATE, calibrate, filter_command, cleanse, policy, demo):
     cli.add_command(command)
 

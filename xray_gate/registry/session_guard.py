@@ -92,6 +92,8 @@ class SessionGuard:
 
     def _allow(self, connection: Connection, key: VersionKey, promotion: Promotion) -> None:
         connection.info[_ALLOWED] = True
+        # So that `xray-gate doctor` knows the policy that let it through.
+        self._admissions.remember(connection, self._clock())
         self._ledger.allow_for_now(connection, key, promotion)
 
     def _check_changes(self, connection: Connection, changed: list[Any]) -> None:

@@ -1,0 +1,380 @@
+"""The database itself refuses what no verdict admits, and lets the gate do all that it allows."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy
+from mlflow.entities.model_registry import RegisteredModelTag
+from mlflow.exceptions import MlflowException
+from mlflow.prompt.constants import IS_PROMPT_TAG_KEY
+from mlflow.store.model_registry.sqlalchemy_workspace_store import WorkspaceAwareSqlAlchemyStore
+from mlflow.utils.workspace_context import WorkspaceContext
+from sqlalchemy.exc import DBAPIError
+
+from tests.support.evidence import backdoored, clean, unscannable
+from tests.support.gate import SOURCE, Gate
+from xray_gate.registry.gated_store import WorkspaceGatedStore
+from xray_gate.registry.work import RegistryWork
+from xray_gate.scan.work import VersionState
+
+
+@pytest.fixture
+def gate(database: str, tmp_path: Path) -> Gate:
+    return Gate(database, tmp_path / "policies", triggers=True)
+
+
+def refused(write: Callable[[], Any]) -> None:
+    """The write fails in the triggers' words; MLflow puts its own around them."""
+    with pytest.raises((MlflowException, DBAPIError), match="xray-gate: |Giving up after 3"):
+        write()
+
+
+def sql(gate: Gate, statement: str, **values: Any) -> Any:
+    with gate.connection() as connection:
+        return connection.execute(sqlalchemy.text(statement), values).rowcount
+
+
+def value(gate: Gate, question: str) -> Any:
+    with gate.connection() as connection:
+        return connection.execute(sqlalchemy.text(question)).scalar()
+
+
+def snapshot(gate: Gate) -> list[Any]:
+    """What the registry and the ledger say of versions."""
+    with gate.connection() as connection:
+        return [
+            connection.execute(sqlalchemy.text(question)).all()
+            for question in (
+                "SELECT name, version, status, current_stage, source, storage_location "
+                "FROM model_versions ORDER BY name, version",
+                "SELECT name, alias, version FROM registered_model_aliases ORDER BY name, alias",
+                "SELECT id, name, version, location, state FROM xray_gate_registrations "
+                "ORDER BY id",
+                "SELECT id, registration_id, admits FROM xray_gate_verdicts ORDER BY id",
+            )
+        ]
+
+
+def waiting(gate: Gate) -> None:
+    gate.register()
+
+
+def failed(gate: Gate) -> None:
+    gate.judged(backdoored())
+
+
+def undecided(gate: Gate) -> None:
+    gate.judged(unscannable())
+
+
+def from_before(gate: Gate) -> None:
+    gate.unscanned()
+
+
+NOT_ADMITTED = [waiting, failed, undecided, from_before]
+
+
+@pytest.mark.parametrize("make", NOT_ADMITTED)
+def test_a_server_without_the_plugin_promotes_nothing_that_is_not_admitted(
+    gate: Gate, make: Callable[[Gate], None]
+) -> None:
+    make(gate)
+    before = snapshot(gate)
+    refused(lambda: gate.plain.set_registered_model_alias("signs", "champion", 1))
+    for stage in ("Staging", "Production"):
+        refused(lambda: gate.plain.transition_model_version_stage("signs", 1, stage, False))
+    refused(lambda: gate.plain.create_model_version("signs", "s3://models/other"))
+    refused(lambda: gate.plain.create_model_version("signs", SOURCE))
+    assert snapshot(gate) == before
+
+
+@pytest.mark.parametrize("make", [waiting, failed, undecided])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "status = 'READY'",
+        "status = 'ready'",
+        "status = NULL",
+        "current_stage = 'Production'",
+        "current_stage = 'Staging'",
+        "current_stage = 'production'",
+        "status = 'READY', current_stage = 'Production', source = 's3://x'",
+    ],
+)
+def test_a_statement_promotes_nothing_that_is_not_admitted(
+    gate: Gate, make: Callable[[Gate], None], change: str
+) -> None:
+    make(gate)
+    before = snapshot(gate)
+    refused(lambda: sql(gate, f"UPDATE model_versions SET {change}"))
+    assert snapshot(gate) == before
+
+
+INSERT = (
+    "INSERT INTO model_versions (workspace, name, version, source, storage_location, status, "
+    "current_stage) VALUES ('default', 'signs', :version, 's3://evil', :place, :status, :stage)"
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "stage"),
+    [("READY", "None"), (None, None), ("PENDING_REGISTRATION", "Production"), ("READY", "Staging")],
+)
+@pytest.mark.parametrize("place", ["s3://evil", None, ""])
+def test_no_version_is_inserted_as_promoted(
+    gate: Gate, status: str | None, stage: str | None, place: str | None
+) -> None:
+    gate.admitted()
+    values = {"version": 2, "status": status, "stage": stage, "place": place}
+    refused(lambda: sql(gate, INSERT, **values))
+    assert value(gate, "SELECT count(*) FROM model_versions") == 1
+
+
+def test_an_insert_that_replaces_promotes_nothing(gate: Gate) -> None:
+    """SQLite's way to write over a row tells no trigger that the old one is gone."""
+    gate.admitted()
+    gate.store.set_registered_model_alias("signs", "champion", 1)
+    replace = (
+        INSERT.replace("INSERT", "INSERT OR REPLACE", 1)
+        if gate.uri.startswith("sqlite")
+        else INSERT
+        + " ON CONFLICT (workspace, name, version) DO UPDATE SET storage_location = 's3://evil'"
+    )
+    values = {"version": 1, "stage": "None", "place": "s3://evil"}
+    for status in ("READY", "PENDING_REGISTRATION"):
+        refused(lambda: sql(gate, replace, status=status, **values))
+    if gate.uri.startswith("sqlite"):
+        ignore = INSERT.replace("INSERT", "INSERT OR IGNORE", 1)
+        refused(lambda: sql(gate, ignore, **{**values, "version": 2}, status="READY"))
+    assert value(gate, "SELECT storage_location FROM model_versions") == SOURCE
+
+
+def test_an_admission_is_for_its_place_only(gate: Gate) -> None:
+    gate.admitted()
+    gate.store.set_registered_model_alias("signs", "champion", 1)
+    before = snapshot(gate)
+    for change in ("storage_location = 's3://evil'", "storage_location = NULL, source = 's3://x'"):
+        refused(lambda: sql(gate, f"UPDATE model_versions SET {change}"))
+    assert snapshot(gate) == before
+
+
+def test_an_alias_is_not_moved_to_what_is_not_admitted(gate: Gate) -> None:
+    gate.admitted()
+    gate.judged(backdoored())
+    gate.admitted("signs-2")
+    gate.store.set_registered_model_alias("signs", "champion", 1)
+    before = snapshot(gate)
+    refused(lambda: gate.plain.set_registered_model_alias("signs", "champion", 2))
+    refused(lambda: sql(gate, "UPDATE registered_model_aliases SET version = 2"))
+    refused(lambda: sql(gate, "UPDATE registered_model_aliases SET version = 3"))
+    refused(lambda: sql(gate, "UPDATE registered_model_aliases SET name = 'signs-2', version = 2"))
+    assert snapshot(gate) == before
+    gate.plain.delete_registered_model_alias("signs", "champion")
+
+
+def test_no_alias_waits_for_a_version_to_come(gate: Gate) -> None:
+    gate.admitted()
+    alias = "INSERT INTO registered_model_aliases VALUES ('default', 'signs', 'champion', 2)"
+    columns = "registered_model_aliases (workspace, name, alias, version)"
+    refused(lambda: sql(gate, alias.replace("registered_model_aliases", columns)))
+    with gate.without_triggers():
+        sql(gate, alias.replace("registered_model_aliases", columns))
+    # One from before the triggers: the version that would inherit it is not made.
+    with pytest.raises(MlflowException):
+        gate.store.create_model_version("signs", SOURCE)
+
+
+@pytest.mark.parametrize("same_place", [True, False])
+def test_a_name_that_is_used_again_inherits_no_admission(gate: Gate, same_place: bool) -> None:
+    """The name is deleted and used again where the gate sees nothing of it."""
+    gate.admitted()
+    gate.plain.delete_registered_model("signs")
+    gate.plain.create_registered_model("signs")
+    place = SOURCE if same_place else "s3://evil"
+    refused(lambda: gate.plain.create_model_version("signs", place))
+    values = {"version": 1, "stage": "None", "place": place}
+    sql(gate, INSERT, **values, status="PENDING_REGISTRATION")
+    refused(lambda: sql(gate, "UPDATE model_versions SET status = 'READY'"))
+    refused(lambda: gate.plain.set_registered_model_alias("signs", "champion", 1))
+
+
+def test_a_deleted_version_does_not_come_back(gate: Gate) -> None:
+    gate.admitted()
+    gate.plain.delete_model_version("signs", 1)
+    found = gate.registration()
+    assert found is not None
+    assert found.state is VersionState.DELETED
+    refused(lambda: sql(gate, "UPDATE model_versions SET current_stage = 'None'"))
+
+
+def test_an_admitted_version_is_not_renamed_past_the_gate(gate: Gate) -> None:
+    gate.admitted()
+    before = snapshot(gate)
+    refused(lambda: gate.plain.rename_registered_model("signs", "anything"))
+    assert snapshot(gate) == before
+
+
+def test_a_rename_past_the_gate_ends_what_the_ledger_knew(gate: Gate) -> None:
+    gate.judged(backdoored())
+    gate.register()
+    gate.plain.rename_registered_model("signs", "anything")
+    for version in (1, 2):
+        found = gate.registration("signs", version)
+        assert found is not None
+        assert found.state is VersionState.DELETED
+        assert gate.registration("anything", version) is None
+    assert gate.work.claim() is None
+
+
+@pytest.mark.parametrize("table", ["scans", "verdicts"])
+def test_evidence_and_verdicts_only_grow(gate: Gate, table: str) -> None:
+    gate.judged(backdoored())
+    changes = {"scans": "evidence = ''", "verdicts": "admits = 1"}
+    refused(lambda: sql(gate, f"UPDATE xray_gate_{table} SET {changes[table]}"))
+    refused(lambda: sql(gate, f"DELETE FROM xray_gate_{table}"))
+    if not gate.uri.startswith("sqlite"):
+        refused(lambda: sql(gate, f"TRUNCATE xray_gate_{table}"))
+    assert value(gate, f"SELECT count(*) FROM xray_gate_{table}") == 1
+
+
+def test_what_a_verdict_no_longer_admits_is_refused(gate: Gate) -> None:
+    gate.admitted()
+    sql(
+        gate,
+        "INSERT INTO xray_gate_verdicts (registration_id, verdict, admits, reasons, policy_name, "
+        "policy_digest, created_at) VALUES (1, 'failed', 0, '[]', 'images', '', 0)",
+    )
+    refused(lambda: gate.plain.set_registered_model_alias("signs", "champion", 1))
+
+
+# What the gate allows goes on as if there were no triggers.
+
+
+def test_an_admitted_version_is_promoted_by_every_server(gate: Gate) -> None:
+    gate.admitted()
+    gate.admitted()
+    for store, version in ((gate.store, 1), (gate.plain, 2)):
+        store.set_registered_model_alias("signs", "champion", version)
+        store.transition_model_version_stage("signs", version, "Production", True)
+    stages = [gate.plain.get_model_version("signs", v).current_stage for v in (1, 2)]
+    assert stages == ["Archived", "Production"]
+
+
+def test_a_version_from_before_the_gate_stays_as_it_is_and_can_leave(gate: Gate) -> None:
+    gate.unscanned()
+    with gate.without_triggers():
+        gate.plain.transition_model_version_stage("signs", 1, "Production", False)
+        gate.plain.set_registered_model_alias("signs", "champion", 1)
+    gate.store.update_model_version("signs", 1, "what it is for")
+    gate.store.transition_model_version_stage("signs", 1, "Archived", False)
+    gate.store.delete_registered_model_alias("signs", "champion")
+    gate.store.delete_model_version("signs", 1)
+    gate.store.delete_registered_model("signs")
+
+
+def test_copies_and_renames_of_the_gate_keep_their_admission(gate: Gate) -> None:
+    original = gate.admitted()
+    assert gate.store.copy_model_version(original, "signs-2").status == "READY"
+    gate.store.set_registered_model_alias("signs", "champion", 1)
+    gate.store.transition_model_version_stage("signs", 1, "Production", False)
+    gate.judged(backdoored())
+    gate.store.rename_registered_model("signs", "signs-3")
+    gate.plain.set_registered_model_alias("signs-3", "challenger", 1)
+    assert gate.store.get_model_version("signs-3", 1).aliases == ["challenger", "champion"]
+    refused(lambda: gate.plain.set_registered_model_alias("signs-3", "challenger", 2))
+
+
+def test_what_a_policy_leaves_free_is_set_by_the_gate_and_by_nobody_else(gate: Gate) -> None:
+    gate.set_policy(promotion={"free_aliases": ["dev"], "stages": ["Production"]})
+    gate.register()
+    gate.register()
+    gate.store.set_registered_model_alias("signs", "dev", 1)
+    gate.store.transition_model_version_stage("signs", 1, "Staging", False)
+    gate.store.rename_registered_model("signs", "signs-2")
+    assert gate.store.get_model_version("signs-2", 1).aliases == ["dev"]
+    assert value(gate, "SELECT count(*) FROM xray_gate_free_promotions") == 0
+    refused(lambda: gate.plain.set_registered_model_alias("signs-2", "dev", 2))
+    refused(lambda: gate.plain.transition_model_version_stage("signs-2", 2, "Staging", False))
+
+
+def test_a_refused_flush_leaves_nothing_free(gate: Gate) -> None:
+    gate.set_policy(promotion={"free_aliases": ["dev"]})
+    gate.register()
+    with pytest.raises(MlflowException, match="already exists"):
+        gate.store.create_registered_model("signs")
+    with (
+        pytest.raises(MlflowException, match="waits for a scan"),
+        gate.store.ManagedSessionMaker(read_only=False) as session,
+    ):
+        gate.store.set_registered_model_alias("signs", "dev", 1)
+        version = gate.store._get_sql_model_version(session, "signs", 1)
+        version.current_stage = "Production"
+    assert value(gate, "SELECT count(*) FROM xray_gate_free_promotions") == 0
+
+
+@pytest.mark.parametrize("mode", ["audit", "warn"])
+def test_what_a_trial_admits_is_promoted(gate: Gate, mode: str) -> None:
+    gate.set_policy(enforcement=mode)
+    assert gate.judged(backdoored()).status == "READY"
+    gate.store.set_registered_model_alias("signs", "champion", 1)
+
+
+def test_a_loosened_policys_admission_is_written_down(gate: Gate) -> None:
+    gate.judged(backdoored())
+    refused(lambda: gate.plain.set_registered_model_alias("signs", "champion", 1))
+    thresholds = [{"statistic": "renyi_entropy.unclipped", "bound": 0.1, "source": "a new bound"}]
+    gate.set_policy(detectors={"model_xray": {"thresholds": thresholds}})
+    gate.store.set_registered_model_alias("signs", "champion", 1)
+    registration = gate.registration()
+    assert registration is not None
+    with gate.connection() as connection:
+        verdicts = gate.ledger.verdicts(connection, registration)
+    assert [(row.verdict, row.admits) for row in verdicts] == [("passed", True), ("failed", False)]
+    assert registration.state is VersionState.ADMITTED
+
+
+@pytest.mark.parametrize("store", ["store", "plain"])
+def test_prompts_live_as_if_there_were_no_triggers(gate: Gate, store: str) -> None:
+    prompts = getattr(gate, store)
+    prompts.create_prompt("greeting")
+    for template in ("Hello", "Good day"):
+        prompts.create_prompt_version("greeting", template)
+    prompts.set_prompt_alias("greeting", "production", 1)
+    prompts.set_prompt_alias("greeting", "production", 2)
+    prompts.rename_registered_model("greeting", "welcome")
+    assert prompts.get_prompt_version_by_alias("welcome", "production").template == "Good day"
+    prompts.delete_prompt_version("welcome", 2)
+    prompts.delete_prompt("welcome")
+
+
+def test_a_model_does_not_pass_as_a_prompt(gate: Gate) -> None:
+    gate.plain.create_registered_model(
+        "signs", tags=[RegisteredModelTag(IS_PROMPT_TAG_KEY, "true")]
+    )
+    refused(lambda: gate.plain.create_model_version("signs", SOURCE))
+    insert = INSERT.replace("'s3://evil'", "'dummy-source'")
+    values = {"version": 1, "status": "READY", "stage": "None"}
+    refused(lambda: sql(gate, insert, **values, place=SOURCE))
+    sql(gate, insert, **values, place="dummy-source")
+    refused(lambda: sql(gate, "UPDATE model_versions SET storage_location = 's3://evil'"))
+    gate.plain.create_registered_model("no-prompt")
+    refused(lambda: gate.plain.create_model_version("no-prompt", "dummy-source"))
+
+
+def test_each_workspace_has_its_own_admissions(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_ENABLE_WORKSPACES", "true")
+    plain = WorkspaceAwareSqlAlchemyStore(gate.uri)
+    gate.work = RegistryWork(plain.ManagedSessionMaker, gate.ledger, "runner-1")
+    store: Any = WorkspaceGatedStore(gate.uri, gate.parts)
+    for team in ("team-a", "team-b"):
+        with WorkspaceContext(team):
+            store.create_registered_model("signs")
+            store.create_model_version("signs", SOURCE)
+    gate.settle(clean())
+    with WorkspaceContext("team-a"):
+        plain.set_registered_model_alias("signs", "champion", 1)
+    with WorkspaceContext("team-b"):
+        refused(lambda: plain.set_registered_model_alias("signs", "champion", 1))
+    refused(lambda: sql(gate, "UPDATE model_versions SET workspace = 'team-c'"))

@@ -1,0 +1,139 @@
+"""What stands in the registry as promoted although no verdict admits it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    column,
+    exists,
+    func,
+    or_,
+    select,
+    table,
+)
+
+from xray_gate.ledger.tables import registrations, verdicts
+from xray_gate.scan.work import Promotion, VersionKey, VersionState
+
+_versions = table(
+    "model_versions",
+    *map(column, ("workspace", "name", "version", "status", "current_stage")),
+    *map(column, ("source", "storage_location")),
+)
+_aliases = table(
+    "registered_model_aliases", *map(column, ("workspace", "name", "version", "alias"))
+)
+_model_tags = table("registered_model_tags", *map(column, ("workspace", "name", "key", "value")))
+
+_WITHOUT_FILES = ("dummy-source", "prompt-template")
+_NOT_READY = ("PENDING_REGISTRATION", "FAILED_REGISTRATION")
+_NO_PROMOTION = ("None", "Archived")
+_DELETED = "Deleted_Internal"
+_LOCATION = func.coalesce(func.nullif(_versions.c.storage_location, ""), _versions.c.source)
+
+
+@dataclass(frozen=True)
+class Unadmitted:
+    """A version, and what it has that only an admission would give it."""
+
+    key: VersionKey
+    is_ready: bool
+    promotions: tuple[Promotion, ...]
+
+    def __str__(self) -> str:
+        has = ["status READY"] if self.is_ready else []
+        has += [f"{promotion.kind} {promotion.value}" for promotion in self.promotions]
+        return f"{self.key}: {', '.join(has)}"
+
+
+def unadmitted(
+    connection: Connection, is_free: Callable[[str, Promotion], bool]
+) -> list[Unadmitted]:
+    """Every version that is READY, in a stage or under an alias without an admitting verdict.
+
+    Asks what the triggers ask, of versions that are there: they were written before the gate, or
+    past it. `is_free` says of a registered model's name and a promotion that it needs no verdict.
+    """
+    promotions: dict[VersionKey, list[Promotion]] = {}
+    ready: dict[VersionKey, bool] = {}
+    for row in connection.execute(_promoted()):
+        key = VersionKey(row.workspace, row.name, row.version)
+        ready[key] = row.status not in _NOT_READY
+        held = promotions.setdefault(key, [])
+        if row.alias is not None:
+            held.append(Promotion("alias", row.alias))
+        stage = Promotion("stage", row.current_stage or "None")
+        if stage.value not in _NO_PROMOTION and stage not in held:
+            held.append(stage)
+    found = [
+        Unadmitted(key, ready[key], tuple(p for p in held if not is_free(key.name, p)))
+        for key, held in promotions.items()
+    ]
+    return [item for item in found if item.is_ready or item.promotions]
+
+
+def _promoted() -> Select[Any]:
+    """Versions that nothing admits and something promotes, once for each alias."""
+    of_version = and_(
+        _aliases.c.workspace == _versions.c.workspace,
+        _aliases.c.name == _versions.c.name,
+        _aliases.c.version == _versions.c.version,
+    )
+    stage = func.coalesce(_versions.c.current_stage, "None")
+    promoted = or_(
+        func.coalesce(_versions.c.status, "").not_in(_NOT_READY),
+        stage.not_in(_NO_PROMOTION),
+        _aliases.c.alias.is_not(None),
+    )
+    return (
+        select(_versions, _aliases.c.alias)
+        .outerjoin(_aliases, of_version)
+        .where(stage != _DELETED, promoted, ~_is_admitted(), ~_is_prompt())
+        .order_by(_versions.c.workspace, _versions.c.name, _versions.c.version, _aliases.c.alias)
+    )
+
+
+def _is_admitted() -> ColumnElement[bool]:
+    newer = registrations.alias()
+    hidden = exists().where(
+        newer.c.workspace == registrations.c.workspace,
+        newer.c.name == registrations.c.name,
+        newer.c.version == registrations.c.version,
+        newer.c.id > registrations.c.id,
+        newer.c.state != VersionState.DELETED,
+    )
+    newest_admits = (
+        select(verdicts.c.admits)
+        .where(verdicts.c.registration_id == registrations.c.id)
+        .order_by(verdicts.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    return exists().where(
+        registrations.c.workspace == _versions.c.workspace,
+        registrations.c.name == _versions.c.name,
+        registrations.c.version == _versions.c.version,
+        registrations.c.location == _LOCATION,
+        registrations.c.state == VersionState.ADMITTED,
+        newest_admits == 1,
+        ~hidden,
+    )
+
+
+def _is_prompt() -> ColumnElement[bool]:
+    # The tag alone is not believed: a prompt has no files.
+    return and_(
+        func.coalesce(_versions.c.source, "").in_(_WITHOUT_FILES),
+        func.coalesce(_LOCATION, "").in_(_WITHOUT_FILES),
+        exists().where(
+            _model_tags.c.workspace == _versions.c.workspace,
+            _model_tags.c.name == _versions.c.name,
+            _model_tags.c.key == "mlflow.prompt.is_prompt",
+            func.lower(_model_tags.c.value) == "true",
+        ),
+    )
