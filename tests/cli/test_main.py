@@ -100,15 +100,8 @@ def test_the_exit_codes_are_those_of_the_contract() -> None:
 
 def test_help_and_version_end_with_0(command: Command) -> None:
     assert command("--version").out == f"xray-gate, version {__version__}\n"
-    for name in (
-        [],
-        ["scan"],
-        ["calibrate"],
-        ["policy", "check"],
-        ["runner"],
-        ["verify"],
-        ["keys"],
-    ):
+    names = ("scan", "calibrate", "policy check", "runner", "status", "revoke", "verify", "keys")
+    for name in ([], *(text.split() for text in (*names, "install", "doctor"))):
         ended = command(*name, "--help")
         assert (ended.code, ended.err) == (0, "")
         assert ended.out.startswith("Usage: xray-gate")

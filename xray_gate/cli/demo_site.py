@@ -33,7 +33,7 @@ def running_site(
 
     `database` is a SQLAlchemy URI; without it, a SQLite file in `folder`.
     """
-    port = _free_port()
+    port = free_port()
     database = database or f"sqlite:///{folder / 'mlflow.db'}"
     site = Site(f"http://127.0.0.1:{port}", f"xray-gate+{database}")
     server = [
@@ -114,7 +114,8 @@ def _wait_for_registry(uri: str, process: subprocess.Popen[bytes], log: Path) ->
     raise ScanError(f"the MLflow server did not start: {problem}; see {log}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nobody listened on a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

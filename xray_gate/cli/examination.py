@@ -121,7 +121,8 @@ def _schema(connection: Connection) -> Finding:
         text = f"the ledger has no tables; {_INSTALL}, or start the server with the gate"
     elif there != wanted:
         text = (
-            f"the ledger's tables are {there}, and this release's {wanted}; {_INSTALL} of the newer"
+            f"the ledger's tables are {there}, not this release's {wanted}; run `xray-gate "
+            "install` of the newer release"
         )
     return _finding("schema", there == wanted, text)
 
