@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 EXTRA  ?= $(shell command -v nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
 
-.PHONY: demo test test-slow lint format bench clean
+.PHONY: demo test test-slow test-triggers lint format bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/xray-gate demo
@@ -14,6 +14,10 @@ demo: $(VENV)/installed
 # Two at a time, since much of the suite waits for servers; a file stays together with what it starts.
 test: $(VENV)/installed lint
 	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile
+
+# The registry's tests once more, in databases that have the gate's triggers.
+test-triggers: $(VENV)/installed
+	$(BIN)/pytest --with-triggers tests/registry
 
 test-slow: $(VENV)/installed
 	$(BIN)/pytest -m slow
