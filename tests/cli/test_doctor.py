@@ -189,6 +189,19 @@ def test_a_database_that_is_down_is_named_without_its_password(doctor: Doctor) -
     assert "secret" not in json.dumps(found)
 
 
+def test_an_account_that_may_not_read_the_ledger_is_told(
+    postgres_database: str, tmp_path: Path, doctor: Doctor
+) -> None:
+    gate = Gate(postgres_database, tmp_path / "policies", triggers=True)
+    with gate.connection() as connection:
+        connection.exec_driver_sql("CREATE ROLE reader LOGIN")
+    code, found = doctor(postgres_database.replace("postgres@", "reader@"))
+    with gate.connection() as connection:
+        connection.exec_driver_sql("DROP ROLE reader")
+    assert (code, list(found)) == (1, ["database"])
+    assert "permission denied" in found["database"]["text"]
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -54,7 +54,11 @@ def examine(
     """Ask everything that must hold; writes nothing that stays. `InputError` for another URI."""
     uri = sqlalchemy.make_url(database_uri(registry_uri))
     with _engine(uri) as engine:
-        yield from _of_database(engine, uri, clock)
+        try:
+            yield from _of_database(engine, uri, clock)
+        except DBAPIError as error:
+            text = f"stopped answering ({_first_line(error)}); use an account that may read it"
+            yield Finding("database", Outcome.WRONG, text)
     if server is not None:
         why_not = ask_server(server).why_not
         text = "its registry answers through the gate" if why_not is None else why_not
@@ -145,7 +149,7 @@ def _trial(engine: Engine) -> Finding:
         return Finding(
             "trial",
             Outcome.WRONG,
-            f"nothing could be tried ({_first_line(error)}); use an account that may write",
+            f"nothing could be tried ({_first_line(error)}); try with an account that may write",
         )
     if problems:
         text = f"the database let through what it must refuse; {_INSTALL}"
