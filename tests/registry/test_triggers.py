@@ -225,6 +225,17 @@ def test_a_name_that_is_used_again_inherits_no_admission(gate: Gate, same_place:
         gate.plain.set_registered_model_alias("signs", "champion", 1)
 
 
+def test_a_name_that_was_deleted_before_the_triggers_is_not_inherited(gate: Gate) -> None:
+    gate.admitted()
+    gate.admitted("signs-2")
+    with gate.without_triggers():
+        gate.plain.delete_registered_model("signs")
+    gate.plain.create_registered_model("signs")
+    with refused(REFUSED_INSERT):
+        gate.plain.create_model_version("signs", SOURCE)
+    gate.plain.set_registered_model_alias("signs-2", "champion", 1)
+
+
 def test_a_deleted_version_does_not_come_back(gate: Gate) -> None:
     gate.admitted()
     gate.plain.delete_model_version("signs", 1)

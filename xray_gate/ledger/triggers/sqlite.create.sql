@@ -244,3 +244,16 @@ BEFORE DELETE ON xray_gate_verdicts
 BEGIN
     SELECT RAISE(ABORT, 'xray-gate: verdicts are kept for ever; leave it in place');
 END
+
+-- What was deleted past the gate before there were triggers must not be inherited either.
+UPDATE xray_gate_registrations
+SET state = 'deleted'
+WHERE state <> 'deleted'
+    AND NOT EXISTS (
+        SELECT 1
+        FROM model_versions AS m
+        WHERE m.workspace = xray_gate_registrations.workspace
+            AND m.name = xray_gate_registrations.name
+            AND m.version = xray_gate_registrations.version
+            AND coalesce(m.current_stage, 'None') <> 'Deleted_Internal'
+    )
