@@ -108,6 +108,7 @@ CHANGES = (
     "current_stage = 'Staging'",
     "current_stage = 'production'",
     "status = 'READY', current_stage = 'Production', source = 's3://x'",
+    "status = 'READY', source = NULL, storage_location = NULL",
 )
 
 

@@ -38,7 +38,7 @@ CREATE FUNCTION xray_gate_is_prompt(
 BEGIN
     -- The tag alone is not believed: a prompt has no files.
     RETURN coalesce(of_source, '') IN ('dummy-source', 'prompt-template')
-        AND of_location IN ('dummy-source', 'prompt-template')
+        AND coalesce(of_location, '') IN ('dummy-source', 'prompt-template')
         AND EXISTS (
             SELECT 1
             FROM registered_model_tags AS t
@@ -88,24 +88,23 @@ BEGIN
         is_staged :=
             is_staged AND (is_moved OR OLD.current_stage IS DISTINCT FROM NEW.current_stage);
     END IF;
-    IF NOT (is_ready OR is_staged OR is_moved)
-        OR xray_gate_admits(NEW.workspace, NEW.name, NEW.version, location)
-        -- A cascade of a new name may reach the tags later.
-        OR xray_gate_is_prompt(NEW.workspace, NEW.name, NEW.source, location)
-        OR xray_gate_is_prompt(old_workspace, old_name, NEW.source, location)
-    THEN
-        RETURN NULL;
-    END IF;
-    IF is_ready
-        OR (is_staged AND NOT xray_gate_is_free(
+    IF NOT is_ready
+        AND NOT (is_staged AND NOT xray_gate_is_free(
             NEW.workspace, NEW.name, NEW.version, 'stage', NEW.current_stage
         ))
-        OR (is_moved AND EXISTS (
+        AND NOT (is_moved AND EXISTS (
             SELECT 1
             FROM registered_model_aliases AS a
             WHERE a.workspace = NEW.workspace AND a.name = NEW.name AND a.version = NEW.version
                 AND NOT xray_gate_is_free(a.workspace, a.name, a.version, 'alias', a.alias)
         ))
+    THEN
+        RETURN NULL;
+    END IF;
+    -- A cascade of a new name may reach the tags later.
+    IF NOT xray_gate_admits(NEW.workspace, NEW.name, NEW.version, location)
+        AND NOT xray_gate_is_prompt(NEW.workspace, NEW.name, NEW.source, location)
+        AND NOT xray_gate_is_prompt(old_workspace, old_name, NEW.source, location)
     THEN
         RAISE EXCEPTION USING MESSAGE = 'xray-gate: the ledger admits no version '
             || NEW.name || '/' || NEW.version || ' at its place, so it cannot be READY, be in a '
