@@ -27,6 +27,7 @@ from tests.cli.making import (
     write_probes,
     xray_gate,
 )
+from tests.support.site import children
 from xray_gate.report.json_v1 import read_report
 
 
@@ -125,11 +126,14 @@ def test_a_reader_that_went_away_is_neither_a_pass_nor_a_failure(files: Files) -
 
 
 def model_process(scan: int) -> int | None:
-    """The process that has loaded the runtime for a scan, once there is one."""
-    for child in Path(f"/proc/{scan}/task/{scan}/children").read_text().split():
-        with suppress(OSError):
+    """The process that has loaded the runtime for a scan, once there is one.
+
+    A sandbox may stand between the two.
+    """
+    with suppress(OSError):
+        for child in children(scan):
             if "onnxruntime" in Path(f"/proc/{child}/maps").read_text():
-                return int(child)
+                return child
     return None
 
 

@@ -36,11 +36,11 @@ def run(engine: Engine, statement: str) -> None:
 
 
 def one_release_back(engine: Engine) -> None:
-    """The tables as they were before the one that the triggers read was added."""
+    """The tables as they were before the newest one was added, which triggers are on."""
     migrations = Path(schema.__file__).parent / "migrations"
-    added = ScriptDirectory(str(migrations)).get_revision("0004")
-    run(engine, "DROP TABLE xray_gate_free_promotions")
-    run(engine, f"UPDATE xray_gate_alembic_version SET version_num = '{added.down_revision}'")
+    newest = ScriptDirectory(str(migrations)).get_revision("head")
+    run(engine, "DROP TABLE xray_gate_revocations")
+    run(engine, f"UPDATE xray_gate_alembic_version SET version_num = '{newest.down_revision}'")
 
 
 def state(engine: Engine) -> TriggerState:

@@ -15,10 +15,11 @@ from mlflow.utils.workspace_context import WorkspaceContext
 from sqlalchemy.exc import DBAPIError
 
 from tests.support.evidence import backdoored, clean, unscannable
-from tests.support.gate import SOURCE, Gate
+from tests.support.gate import KEPT, SOURCE, Gate
 from xray_gate.registry.gated_store import WorkspaceGatedStore
+from xray_gate.registry.revoking import revoke
 from xray_gate.registry.work import RegistryWork
-from xray_gate.scan.work import VersionState
+from xray_gate.scan.work import VersionKey, VersionState
 
 
 @pytest.fixture
@@ -165,7 +166,7 @@ def test_an_insert_that_replaces_promotes_nothing(gate: Gate) -> None:
         ignore = INSERT.replace("INSERT", "INSERT OR IGNORE", 1)
         with refused():
             sql(gate, ignore, **{**values, "version": 2}, status="READY")
-    assert value(gate, "SELECT storage_location FROM model_versions") == SOURCE
+    assert value(gate, "SELECT storage_location FROM model_versions") == KEPT
 
 
 def test_an_admission_is_for_its_place_only(gate: Gate) -> None:
@@ -267,10 +268,15 @@ def test_a_rename_past_the_gate_ends_what_the_ledger_knew(gate: Gate) -> None:
     assert gate.work.claim() is None
 
 
-@pytest.mark.parametrize("table", ["scans", "verdicts"])
-def test_evidence_and_verdicts_only_grow(gate: Gate, table: str) -> None:
+@pytest.mark.parametrize("table", ["scans", "verdicts", "revocations"])
+def test_evidence_verdicts_and_withdrawals_only_grow(gate: Gate, table: str) -> None:
     gate.judged(backdoored())
-    changes = {"scans": "evidence = ''", "verdicts": "admits = 1"}
+    sql(
+        gate,
+        "INSERT INTO xray_gate_revocations (digest, reason, revoked_by, created_at) "
+        "VALUES ('sha256:ab', 'stolen data', 'ann', 0)",
+    )
+    changes = {"scans": "evidence = ''", "verdicts": "admits = 1", "revocations": "digest = ''"}
     with refused():
         sql(gate, f"UPDATE xray_gate_{table} SET {changes[table]}")
     with refused():
@@ -482,3 +488,23 @@ def test_a_role_without_the_ledger_promotes_only_what_is_admitted(
     found = gate.registration()
     assert found is not None
     assert found.state is VersionState.DELETED
+
+
+def test_what_is_refused_is_kept_though_it_has_a_free_alias(gate: Gate) -> None:
+    """Its files move to the gate's place, which to a trigger looks like new ones under an alias."""
+    gate.set_policy(promotion={"free_aliases": ["dev"]})
+    gate.register()
+    gate.store.set_registered_model_alias("signs", "dev", 1)
+    gate.settle(backdoored())
+    version = gate.store.get_model_version("signs", 1)
+    assert (version.status, version.aliases) == ("FAILED_REGISTRATION", ["dev"])
+    assert value(gate, "SELECT storage_location FROM model_versions") == KEPT
+    assert value(gate, "SELECT count(*) FROM xray_gate_free_promotions") == 0
+
+
+def test_a_withdrawn_version_is_refused_by_the_database_too(gate: Gate) -> None:
+    gate.admitted()
+    key = VersionKey("default", "signs", 1)
+    revoke(gate.plain.ManagedSessionMaker, gate.ledger, key, "stolen data", "ann", 0.0)
+    with refused():
+        gate.plain.set_registered_model_alias("signs", "champion", 1)

@@ -270,12 +270,12 @@ def test_the_lease_is_kept_alive_while_the_scan_runs(bench: Bench) -> None:
     def find() -> Evidence:
         # Much longer than the lease, which another runner waits for.
         for _ in range(6):
-            time.sleep(0.25)
+            time.sleep(0.5)
             other.append(bench.gate.work.claim())
         return clean()
 
     bench.scans.find = find
-    assert bench.run(queue=bench.queue(lease_seconds=0.6), renew_seconds=0.1) == 1
+    assert bench.run(queue=bench.queue(lease_seconds=2.0), renew_seconds=0.1) == 1
     assert other == [None] * 6
     assert bench.version().status == "READY"
 

@@ -28,9 +28,10 @@ from xray_gate.policy.files import PolicySet
 from xray_gate.registry.admission import Admissions
 from xray_gate.registry.comparison import Comparison, ScannedFiles
 from xray_gate.registry.ports import LedgerPort
+from xray_gate.registry.promotions import PROMOTING_STAGES
 from xray_gate.registry.refusal import MESSAGE_START, refusal, status_text
 from xray_gate.registry.rows import copied_version, is_prompt, is_reserved_tag, key_of
-from xray_gate.registry.session_guard import PROMOTING_STAGES, SessionGuard
+from xray_gate.registry.session_guard import SessionGuard
 from xray_gate.scan.work import ArtifactFetcher, VersionKey
 
 _POLL_SECONDS = 0.1

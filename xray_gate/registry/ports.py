@@ -57,6 +57,14 @@ class RegistrationsPort(Protocol):
         """Keep a verdict."""
         ...
 
+    def allow_for_now(self, connection: Connection, key: VersionKey, promotion: Promotion) -> None:
+        """Let the database's triggers pass what a policy asks no verdict for."""
+        ...
+
+    def end_allowances(self, connection: Connection) -> None:
+        """Take back what `allow_for_now` allowed."""
+        ...
+
 
 class LedgerPort(RegistrationsPort, Protocol):
     """What the gate reads from the ledger and writes to it, in the caller's transaction."""
@@ -83,14 +91,6 @@ class LedgerPort(RegistrationsPort, Protocol):
 
     def remember_policies(self, connection: Connection, policies: PolicySet, now: float) -> None:
         """Write down the server's policies."""
-        ...
-
-    def allow_for_now(self, connection: Connection, key: VersionKey, promotion: Promotion) -> None:
-        """Let the database's triggers pass what a policy asks no verdict for."""
-        ...
-
-    def end_allowances(self, connection: Connection) -> None:
-        """Take back what `allow_for_now` allowed."""
         ...
 
     def last_runner(self, connection: Connection) -> float | None:

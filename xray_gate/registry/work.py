@@ -11,6 +11,7 @@ from xray_gate.core.evidence import Evidence
 from xray_gate.core.verdict import Decision, DetectorJudgement, Enforcement, Verdict
 from xray_gate.policy.files import Policy
 from xray_gate.registry.ports import LeasePort
+from xray_gate.registry.promotions import held_promotions
 from xray_gate.registry.refusal import status_text
 from xray_gate.registry.revoking import withdrawn
 from xray_gate.registry.rows import version_row
@@ -146,10 +147,24 @@ class RegistryWork:
         """
         current = self._ledger.current(connection, key, lock=True)
         same = current is not None and current.id == lease.registration.id
-        if same and set_status(connection, key, status):
+        if same and self._set_status(connection, key, status):
             mirror_tags(connection, key, tags)
         else:
             self._ledger.set_state(connection, lease.registration.id, VersionState.DELETED, None)
+
+    def _set_status(self, connection: Connection, key: VersionKey, status: VersionStatus) -> bool:
+        """As `set_status`; an alias that a policy let a waiting version have stays what it is.
+
+        The database's triggers take new files under an alias for a promotion.
+        """
+        row = None if status.ready or status.snapshot is None else version_row(connection, key)
+        held = [] if row is None else held_promotions(connection, row)
+        for promotion in held:
+            self._ledger.allow_for_now(connection, key, promotion)
+        found = set_status(connection, key, status)
+        if held:
+            self._ledger.end_allowances(connection)
+        return found
 
     def _record(
         self,

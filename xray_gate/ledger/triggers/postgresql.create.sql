@@ -231,6 +231,14 @@ CREATE TRIGGER xray_gate_verdicts_stay
 BEFORE TRUNCATE ON xray_gate_verdicts
 FOR EACH STATEMENT EXECUTE FUNCTION xray_gate_only_grows()
 
+CREATE TRIGGER xray_gate_revocations_grow
+BEFORE UPDATE OR DELETE ON xray_gate_revocations
+FOR EACH ROW EXECUTE FUNCTION xray_gate_only_grows()
+
+CREATE TRIGGER xray_gate_revocations_stay
+BEFORE TRUNCATE ON xray_gate_revocations
+FOR EACH STATEMENT EXECUTE FUNCTION xray_gate_only_grows()
+
 -- What was deleted past the gate before there were triggers must not be inherited either.
 UPDATE xray_gate_registrations
 SET state = 'deleted'

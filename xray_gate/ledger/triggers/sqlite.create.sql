@@ -245,6 +245,18 @@ BEGIN
     SELECT RAISE(ABORT, 'xray-gate: verdicts are kept for ever; leave it in place');
 END
 
+CREATE TRIGGER xray_gate_revocation_update
+BEFORE UPDATE ON xray_gate_revocations
+BEGIN
+    SELECT RAISE(ABORT, 'xray-gate: a withdrawal is kept as it was written; record a new one instead');
+END
+
+CREATE TRIGGER xray_gate_revocation_delete
+BEFORE DELETE ON xray_gate_revocations
+BEGIN
+    SELECT RAISE(ABORT, 'xray-gate: withdrawals are kept for ever; leave it in place');
+END
+
 -- What was deleted past the gate before there were triggers must not be inherited either.
 UPDATE xray_gate_registrations
 SET state = 'deleted'

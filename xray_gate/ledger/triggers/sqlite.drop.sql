@@ -20,6 +20,10 @@ DROP TRIGGER IF EXISTS xray_gate_verdict_update
 
 DROP TRIGGER IF EXISTS xray_gate_verdict_delete
 
+DROP TRIGGER IF EXISTS xray_gate_revocation_update
+
+DROP TRIGGER IF EXISTS xray_gate_revocation_delete
+
 DROP VIEW IF EXISTS xray_gate_unadmitted
 
 DROP VIEW IF EXISTS xray_gate_prompts
