@@ -92,9 +92,11 @@ def peak_memory(process: str) -> int:
     return int(peak) * 1024
 
 
-def test_memory_is_bounded_by_the_batch(tmp_path: Path) -> None:
+def test_memory_is_bounded_by_the_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The plane of 200 x 200 points takes 23 GiB as images; a part of it shows what grows."""
     path = photograph_model(tmp_path / "m.onnx")
+    # Each thread has a batch of its own.
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
     asked = request(path, input_shape=(3, 224, 224), batch_size=None)
     plane = photograph_plane(200)
     others = children()

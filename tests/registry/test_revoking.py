@@ -2,11 +2,12 @@
 
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.support.evidence import clean, evidence_of
+from tests.support.evidence import clean, evidence_of, unscannable
 from tests.support.gate import Gate, assert_refused
 from xray_gate.core.errors import InputError
 from xray_gate.core.evidence import ModelFacts
@@ -143,3 +144,43 @@ def test_a_verdict_that_is_written_meanwhile_is_withdrawn_too(gate: Gate) -> Non
         assert gate.store.get_model_version("signs", number).status == "FAILED_REGISTRATION"
         with assert_refused(WHY):
             gate.store.set_registered_model_alias("signs", "champion", number)
+
+
+def test_what_could_not_be_scanned_has_nothing_to_withdraw(gate: Gate) -> None:
+    """Its digest is that of every other one that could not be read."""
+    facts = ModelFacts("models:/signs/1", "unknown", "unknown", 0)
+    gate.judged(replace(unscannable(), model=facts))
+    with pytest.raises(InputError, match="signs/1: has not been scanned"):
+        withdraw(gate)
+
+
+def test_a_copy_that_is_made_meanwhile_is_withdrawn_too(gate: Gate) -> None:
+    gate.admitted()
+    gate.admitted()
+    gate.store.create_registered_model("signs-production")
+    copied, found = threading.Event(), list[Any]()
+    check = gate.store._guard._admissions.of
+
+    def slowly(*arguments: Any) -> Any:
+        answer = check(*arguments)
+        if not copied.is_set():
+            copied.set()
+            # The withdrawal, of the other version with these bytes, begins here.
+            time.sleep(0.5)
+        return answer
+
+    gate.store._guard._admissions.of = slowly
+    original = gate.store.get_model_version("signs", 1)
+    copying = threading.Thread(
+        target=lambda: gate.store.copy_model_version(original, "signs-production")
+    )
+    copying.start()
+    assert copied.wait(20)
+    withdrawing = threading.Thread(target=lambda: found.extend(withdraw(gate, version=2)))
+    withdrawing.start()
+    for thread in (copying, withdrawing):
+        thread.join(timeout=30)
+    names = [str(one.key) for one in found]
+    assert names == ["signs/1", "signs/2", "signs-production/1"]
+    with assert_refused(WHY):
+        gate.store.get_model_version_download_uri("signs-production", 1)

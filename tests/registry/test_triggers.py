@@ -1,5 +1,6 @@
 """The database itself refuses what no verdict admits, and lets the gate do all that it allows."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -508,3 +509,25 @@ def test_a_withdrawn_version_is_refused_by_the_database_too(gate: Gate) -> None:
     revoke(gate.plain.ManagedSessionMaker, gate.ledger, key, "stolen data", "ann", 0.0)
     with refused():
         gate.plain.set_registered_model_alias("signs", "champion", 1)
+
+
+def test_a_promotion_past_the_gate_and_a_withdrawal_do_not_cross(gate: Gate) -> None:
+    gate.admitted()
+    key, found = VersionKey("default", "signs", 1), list[Any]()
+    maker = gate.plain.ManagedSessionMaker
+
+    def withdraw() -> None:
+        found.extend(revoke(maker, gate.ledger, key, "stolen data", "ann", 0.0)[1])
+
+    insert = (
+        "INSERT INTO registered_model_aliases (workspace, name, alias, version) "
+        "VALUES ('default', 'signs', 'champion', 1)"
+    )
+    with gate.connection() as connection:
+        connection.execute(sqlalchemy.text(insert))
+        thread = threading.Thread(target=withdraw)
+        thread.start()
+        thread.join(timeout=0.5)
+        assert found == []
+    thread.join(timeout=30)
+    assert [one.aliases for one in found] == [("champion",)]

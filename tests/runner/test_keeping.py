@@ -5,9 +5,13 @@ from pathlib import Path
 import pytest
 
 from tests.runner.test_loop import Bench
-from tests.support.evidence import backdoored
+from tests.support.evidence import backdoored, unscannable
 from tests.support.gate import SOURCE, Gate, assert_refused
 from xray_gate.core.errors import ScanError
+from xray_gate.core.verdict import Decision
+from xray_gate.policy.files import Policy
+from xray_gate.registry.revoking import revoke
+from xray_gate.scan.work import ScanOutput, VersionKey
 
 DIGEST = "sha256:" + "ab" * 32
 NO_ROOM = "the scanned bytes could not be kept at s3://kept (no room); give it another place"
@@ -94,3 +98,34 @@ def test_what_was_not_kept_needs_a_new_scan_where_the_policy_wants_it_kept(bench
     bench.gate.set_policy()
     with assert_refused("its bytes were not kept when it was scanned"):
         bench.gate.store.set_registered_model_alias("signs", "champion", 1)
+
+
+def test_what_could_not_be_scanned_is_not_kept(bench: Bench) -> None:
+    """It may be no model, but what the runner may read and its registrant may not."""
+    bench.gate.register()
+    bench.scans.find = unscannable
+    bench.run()
+    assert bench.kept.digests == []
+    assert bench.gate.store.get_model_version("signs", 1).status == "FAILED_REGISTRATION"
+
+
+def test_withdrawn_bytes_are_not_signed_when_they_come_again(bench: Bench) -> None:
+    signed: list[str] = []
+
+    def sign(output: ScanOutput, decision: Decision, policy: Policy) -> str | None:
+        signed.append(decision.verdict)
+        return "an envelope"
+
+    bench.gate.register()
+    bench.run(sign=sign)
+    key = VersionKey("default", "signs", 1)
+    revoke(bench.gate.plain.ManagedSessionMaker, bench.gate.ledger, key, "stolen data", "ann", 0.0)
+    bench.gate.register()
+    bench.run(sign=sign)
+    assert signed == ["passed", "undecided"]
+    assert [verdict for _, verdict, _ in bench.reports.logged] == ["passed", "undecided"]
+    for number in (1, 2):
+        registration = bench.gate.registration(version=number)
+        assert registration is not None
+        with bench.gate.connection() as connection:
+            assert bench.gate.ledger.attestation_of(connection, registration) is None

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, bindparam, insert, select
 from xray_gate.core.evidence import Evidence
 from xray_gate.core.verdict import Decision, Verdict
 from xray_gate.ledger.tables import registrations, revocations, scans, verdicts
-from xray_gate.scan.work import Proof, RecordedVerdict, Registration, Revocation
+from xray_gate.scan.work import Proof, RecordedVerdict, Registration, Revocation, VersionState
 
 # Made once, since every promotion waits for it.
 _EVIDENCE = (
@@ -116,8 +116,11 @@ class Records:
     def attestation_of(self, connection: Connection, registration: Registration) -> str | None:
         """The signed envelope of the newest verdict's scan, or None where nobody signed it.
 
-        A copy has no attestation of its own: the one of the scan names its bytes, too.
+        A copy has no attestation of its own: the one of the scan names its bytes, too. What was
+        withdrawn has none any more.
         """
+        if registration.state is VersionState.REVOKED:
+            return None
         newest = (
             select(verdicts.c.scan_id)
             .where(verdicts.c.registration_id == registration.id)

@@ -108,19 +108,23 @@ class Admissions:
                 decision,
             )
         if document.enforcement is Enforcement.ENFORCE:
-            if (other := self._may_be_other(registration, document)) is not None:
+            if (
+                other := self._may_be_other(registration, document, evidence.model.digest)
+            ) is not None:
                 return Admission(other, evidence, decision)
             if (old := _too_old(evidence, document.max_age_days, self._clock())) is not None:
                 return Admission(old, evidence, decision)
         return Admission(None, evidence, decision, registration)
 
-    def _may_be_other(self, registration: Registration, document: PolicyDocument) -> str | None:
+    def _may_be_other(
+        self, registration: Registration, document: PolicyDocument, digest: str
+    ) -> str | None:
         """Why the files may not be those that were scanned, or None where they are."""
         if registration.kept:
             return None
         if document.same_bytes == "snapshot":
             return _NOT_KEPT
-        return self._comparison.why_not(registration.key, registration.location)
+        return self._comparison.why_not(registration.key, registration.location, digest)
 
     def compares(self, target: str) -> bool:
         """Whether the name's policy wants files compared before a promotion."""

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import mlflow
 from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
 
 from xray_gate.core.errors import ScanError
+from xray_gate.registry.served import served_place, split_place
+from xray_gate.scan.digest import ADDED_BY_DOWNLOAD
 
 
 class MlflowArtifacts:
@@ -21,13 +24,45 @@ class MlflowArtifacts:
     def __call__(self, location: str) -> Iterator[Path]:
         """The files at `location`, in a folder that is removed afterwards; `ScanError`."""
         with tempfile.TemporaryDirectory(prefix="xray-gate-") as folder:
+            place = self._allowed(location)
             try:
                 path = mlflow.artifacts.download_artifacts(
-                    artifact_uri=location, dst_path=folder, tracking_uri=self._tracking_uri
+                    artifact_uri=place, dst_path=folder, tracking_uri=self._tracking_uri
                 )
             except (MlflowException, OSError) as error:
-                raise ScanError(
-                    f"the files at {location} could not be fetched ({error}); check that the "
-                    "artifact store can be reached from the runner, then register the version again"
-                ) from error
-            yield Path(path)
+                raise _unfetched(location, error) from error
+            found = Path(path)
+            # What a download adds is in no digest: it must not be there while the rest is scanned.
+            if found.is_dir():
+                (found / ADDED_BY_DOWNLOAD).unlink(missing_ok=True)
+            yield found
+
+    def _allowed(self, location: str) -> str:
+        """`location`, if fetching it tells nobody our credentials; raises `ScanError`.
+
+        It is the registrant's word, and so is where a run of theirs keeps its artifacts.
+        """
+        parsed = split_place(location)
+        if parsed.scheme == "runs" and not parsed.netloc:
+            run_id, _, path = parsed.path.lstrip("/").partition("/")
+            try:
+                run = MlflowClient(self._tracking_uri).get_run(run_id)
+            except MlflowException as error:
+                raise _unfetched(location, error) from error
+            return self._allowed(f"{run.info.artifact_uri}/{path}")
+        if parsed.scheme not in ("http", "https", "mlflow-artifacts", "none"):
+            return location
+        served = served_place(self._tracking_uri.rstrip("/"), location)
+        if served is None:
+            raise ScanError(
+                f"the files at {location} are not served by the MLflow server that is used here, "
+                "and its credentials are for nobody else; register a version whose files are"
+            )
+        return served
+
+
+def _unfetched(location: str, error: Exception) -> ScanError:
+    return ScanError(
+        f"the files at {location} could not be fetched ({error}); check that the artifact store "
+        "can be reached from the runner, then register the version again"
+    )

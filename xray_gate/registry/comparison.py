@@ -29,6 +29,7 @@ class ScannedFiles:
 @dataclass(frozen=True)
 class _Found:
     location: str
+    digest: str
     difference: str | None
 
 
@@ -50,22 +51,23 @@ class Comparison:
         finally:
             _found.reset(token)
 
-    def why_not(self, key: VersionKey, location: str) -> str | None:
+    def why_not(self, key: VersionKey, location: str, digest: str) -> str | None:
         """Why the version's files are not known to be those that were scanned, or None."""
         found = _found.get({}).get(key)
-        if found is None or found.location != location:
+        if found is None or (found.location, found.digest) != (location, digest):
             return "its files were not compared with what was scanned; ask for it by itself"
         return found.difference
 
     def _compare(self, files: ScannedFiles) -> _Found:
+        scanned = files.model.digest
         if self._fetch is None:
-            return _Found(files.location, "this server has no way to read its files")
+            return _Found(files.location, scanned, "this server has no way to read its files")
         try:
             with self._fetch(files.location) as path:
                 difference = _difference(files.model, file_digests(path))
         except XrayGateError as error:
             difference = f"its files cannot be compared with what was scanned: {error}"
-        return _Found(files.location, difference)
+        return _Found(files.location, scanned, difference)
 
 
 def _difference(scanned: ModelFacts, now: Mapping[str, str]) -> str | None:

@@ -40,6 +40,10 @@ class RegistrationsPort(Protocol):
         """Decide a version at its registration."""
         ...
 
+    def lock_revocations(self, connection: Connection) -> None:
+        """Let no verdict be written while bytes are withdrawn, nor the other way round."""
+        ...
+
     def keep(self, connection: Connection, registration_id: int, location: str) -> None:
         """Write down that the scanned bytes lie at `location` from now on."""
         ...
@@ -119,10 +123,6 @@ class AdmittedPort(RegistrationsPort, Protocol):
 class RevokingPort(RegistrationsPort, Protocol):
     """What withdraws the admission of bytes."""
 
-    def lock_revocations(self, connection: Connection) -> None:
-        """Let no verdict be written while bytes are withdrawn, nor the other way round."""
-        ...
-
     def revoke(self, connection: Connection, revocation: Revocation, now: float) -> None:
         """Withdraw a digest."""
         ...
@@ -142,10 +142,6 @@ class RevokingPort(RegistrationsPort, Protocol):
 
 class LeasePort(RegistrationsPort, Protocol):
     """What the runner's side reads from the ledger and writes to it."""
-
-    def lock_revocations(self, connection: Connection) -> None:
-        """Let no verdict be written while bytes are withdrawn, nor the other way round."""
-        ...
 
     def revocation_of(self, connection: Connection, digest: str) -> Revocation | None:
         """Why a digest was withdrawn, or None where it was not."""

@@ -47,7 +47,7 @@ def revoke(
         evidence = None
         if registration is not None:
             evidence = ledger.evidence_of(connection, registration)
-        if evidence is None:
+        if evidence is None or not evidence.model.digest.startswith("sha256:"):
             raise InputError(
                 f"{key}: has not been scanned, so there is nothing to withdraw; look at "
                 f"`xray-gate status {key.name}`"

@@ -137,6 +137,8 @@ class SessionGuard:
         original = copied_from(row)
         if original is None:
             return False
+        # A withdrawal must see the copy, or the copy the withdrawal.
+        self._ledger.lock_revocations(connection)
         admission = self._admissions.of(connection, original, row.storage_location, policy)
         if admission.decision is None or admission.evidence is None or admission.why_not:
             if policy.document.promotion.copies:

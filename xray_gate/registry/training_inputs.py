@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import SplitResult, unquote, urlsplit
 
 from mlflow.entities import Dataset, Run
 from mlflow.exceptions import MlflowException
@@ -19,11 +18,11 @@ from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
 from xray_gate.core.errors import ScanError
+from xray_gate.registry.served import served_place, split_place
 from xray_gate.scan.work import ArtifactFetcher, ModelOrigin, TrainingFiles
 
 # The second is what MLflow's autologging writes.
 _CONTEXTS = ("training", "train")
-_ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts/"
 _OR_A_PATH = "or ask for a path in the policy's `training_data`"
 _LONGEST = 200
 
@@ -71,41 +70,16 @@ class LoggedInputs:
         """`uri` as `mlflow-artifacts:/...`, or None where this server does not hand it out."""
         if not uri.isprintable():
             return None
-        parsed = _split(uri)
+        parsed = split_place(uri)
         if parsed.scheme != "runs":
-            return self._served(uri)
+            return served_place(self._server, uri)
         run_id, _, path = parsed.path.lstrip("/").partition("/")
         if parsed.netloc or not run_id or not path:
             return None
         # Where a run's artifacts lie is the registrant's choice, too.
-        return self._served(f"{self._client.get_run(run_id).info.artifact_uri}/{path}")
-
-    def _served(self, uri: str) -> str | None:
-        if uri.startswith(f"{self._server}{_ARTIFACTS}"):
-            uri = f"mlflow-artifacts:/{uri.removeprefix(self._server + _ARTIFACTS)}"
-        parsed = _split(uri)
-        path = parsed.path.strip("/")
-        # The client sends its credentials to the host that such a URI names.
-        same_server = parsed.netloc in ("", urlsplit(self._server).netloc)
-        if parsed.scheme != "mlflow-artifacts" or not same_server or not _is_plain(parsed, path):
-            return None
-        return f"mlflow-artifacts:/{path}"
-
-
-def _is_plain(uri: SplitResult, path: str) -> bool:
-    """Whether a place is what it looks like: nothing that an HTTP client would turn into another.
-
-    `..`, also as `%2e%2e`, would lead to the server's other endpoints.
-    """
-    decoded = unquote(path)
-    return bool(
-        path
-        and not uri.query
-        and not uri.fragment
-        and "\\" not in decoded
-        and decoded.isprintable()
-        and not {"", ".", ".."} & set(decoded.split("/"))
-    )
+        return served_place(
+            self._server, f"{self._client.get_run(run_id).info.artifact_uri}/{path}"
+        )
 
 
 def _training_of(run: Run) -> Dataset:
@@ -138,19 +112,11 @@ def _uri_of(dataset: Dataset) -> str:
     return found if isinstance(found, str) else ""
 
 
-def _split(uri: str) -> SplitResult:
-    try:
-        return urlsplit(uri)
-    except ValueError:
-        # Brackets that are no IPv6 address.
-        return SplitResult("none", "", "", "", "")
-
-
 def _refused(run: Run, dataset: Dataset, uri: str) -> str:
     kind = str(dataset.source_type)[:_LONGEST]
     named = f" ({uri[:_LONGEST]!r})" if uri else ""
     why = "a runner reads only artifacts of its own tracking server"
-    if uri and _split(uri).scheme in ("", "file"):
+    if uri and split_place(uri).scheme in ("", "file"):
         why = "a runner opens no path on its own disk because a run names it"
     return (
         f"the training data that the run {run.info.run_id} logged have a source of the type "

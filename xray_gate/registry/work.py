@@ -81,6 +81,12 @@ class RegistryWork:
             row = version_row(connection, lease.registration.key)
         return ModelOrigin(None, "") if row is None else ModelOrigin(row.run_id, row.source or "")
 
+    def withdrawn(self, digest: str) -> Decision | None:
+        """See `WorkQueue.withdrawn`."""
+        with self._transaction() as connection:
+            gone = self._ledger.revocation_of(connection, digest)
+        return None if gone is None else withdrawn(gone)
+
     def finish(
         self,
         lease: Lease,

@@ -108,7 +108,8 @@ class Runner:
             parts.queue.refuse(lease, reason)
             return reason
         output, snapshot = self._scan_and_keep(lease, policy, measuring)
-        decision = decide(policy, output.evidence)
+        digest = output.evidence.model.digest
+        decision = parts.queue.withdrawn(digest) or decide(policy, output.evidence)
         # A signer that fails leaves no verdict: with a key, none is ever recorded unsigned.
         attestation = None if parts.sign is None else parts.sign(output, decision, policy)
         run_id = self._publish(lease, output, decision, policy, attestation)
@@ -132,6 +133,9 @@ class Runner:
         with ExitStack() as files:
             output, path = self._scan(lease, measuring, files)
             if path is None or policy.document.same_bytes != "snapshot":
+                return output, None
+            if output.evidence.obstacle is not None:
+                # It may be no model at all, and what a runner can read is not for everybody.
                 return output, None
             try:
                 return output, self._parts.keep(path, output.evidence.model.digest)

@@ -164,6 +164,10 @@ class WorkQueue(Protocol):
         """Where the version comes from."""
         ...
 
+    def withdrawn(self, digest: str) -> Decision | None:
+        """What counts for these bytes whatever is measured, where they were withdrawn."""
+        ...
+
     def finish(
         self,
         lease: Lease,

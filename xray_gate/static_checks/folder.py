@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from xray_gate.core.errors import InputError
+from xray_gate.scan.digest import ADDED_BY_DOWNLOAD
 from xray_gate.scan.ports import FileRules
 from xray_gate.static_checks.looking import refusal, shown
 
@@ -34,6 +35,12 @@ def _files(path: Path, rules: FileRules) -> dict[str, int]:
         found = {}
         for name, size in _entries(path, "", _MOST_LEVELS):
             found[name] = size
+            if name.casefold() == ADDED_BY_DOWNLOAD:
+                raise refusal(
+                    shown(name),
+                    "is what a download adds, and in no digest, so that a model must not use it",
+                    "remove it from the folder",
+                )
             if len(found) > rules.files:
                 raise refusal(
                     shown(path.name),

@@ -28,6 +28,13 @@ def _link(model: Path) -> None:
     (model / "data" / "link.pth").symlink_to("/etc/passwd")
 
 
+def _named(name: str) -> Callable[[Path], None]:
+    def change(model: Path) -> None:
+        (model / name).write_bytes(b"weights")
+
+    return change
+
+
 def _pipe(model: Path) -> None:
     os.mkfifo(model / "data" / "pipe")
 
@@ -71,6 +78,16 @@ _CODE = "brings Python code, which cannot be checked; log the model without code
 ROWS = [
     Row("link", _with(_link), "data/link.pth: a model must not hold symbolic links"),
     Row("pipe", _with(_pipe), "data/pipe: is no file but a pipe, a socket or a device; remove"),
+    Row(
+        "what a download adds",
+        _with(_named("registered_model_meta")),
+        "registered_model_meta: is what a download adds, and in no digest",
+    ),
+    Row(
+        "what a download adds, in capitals",
+        _with(_named("Registered_Model_Meta")),
+        "Registered_Model_Meta: is what a download adds, and in no digest",
+    ),
     Row("socket", _with(_socket), "socket: is no file but a pipe, a socket or a device"),
     Row(
         "names that differ by case",

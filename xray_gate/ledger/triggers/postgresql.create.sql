@@ -8,6 +8,11 @@ CREATE FUNCTION xray_gate_admits(
     of_workspace text, of_name text, of_version integer, of_location text
 ) RETURNS boolean LANGUAGE plpgsql AS $xray_gate$
 BEGIN
+    -- Whoever withdraws or refuses the version must wait for this promotion, or this for them.
+    PERFORM 1
+    FROM xray_gate_registrations AS l
+    WHERE l.workspace = of_workspace AND l.name = of_name AND l.version = of_version
+    FOR SHARE;
     RETURN EXISTS (
         SELECT 1
         FROM xray_gate_registrations AS r

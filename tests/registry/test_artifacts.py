@@ -1,0 +1,76 @@
+"""What a runner fetches of a place that a registrant names."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from xray_gate.core.errors import ScanError
+from xray_gate.registry.artifacts import MlflowArtifacts
+
+SERVER = "http://127.0.0.1:9"
+API = "/api/2.0/mlflow-artifacts/artifacts"
+
+
+@contextmanager
+def listener() -> Iterator[tuple[str, list[str]]]:
+    """A host that is not ours, and the headers of whoever asks it for something."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(str(self.headers))
+            self.send_error(404)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"127.0.0.1:{server.server_port}", asked
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "http://{host}/model",
+        f"http://{{host}}/a?{API}/model",
+        f"http://{{host}}/a#{API}/model",
+        f"http://{{host}}{API}/model",
+        "mlflow-artifacts://{host}/model",
+        "mlflow-artifacts:/../../secret",
+        "mlflow-artifacts:/model?x=1",
+        "HTTP://{host}/model",
+    ],
+)
+def test_credentials_are_sent_to_nobody_else(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "ours-alone")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with listener() as (host, asked):
+        with (
+            pytest.raises(ScanError, match="not served by the MLflow server that is used here"),
+            MlflowArtifacts(SERVER)(place.format(host=host)),
+        ):
+            pass
+        assert asked == []
+
+
+def test_what_a_download_adds_is_not_there_when_the_rest_is_scanned(tmp_path: Path) -> None:
+    """No digest covers it, so a model that read it could become another one later."""
+    folder = tmp_path / "model"
+    (folder / "data").mkdir(parents=True)
+    for name in ("registered_model_meta", "MLmodel", "data/registered_model_meta"):
+        (folder / name).write_text("weights")
+    with MlflowArtifacts(SERVER)(folder.as_uri()) as path:
+        found = {file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file()}
+    assert found == {"MLmodel", "data/registered_model_meta"}
+    assert (folder / "registered_model_meta").exists()
