@@ -47,12 +47,14 @@ def test_every_question_is_answered_once(count: int, step: int, lanes: int) -> N
 @pytest.mark.parametrize("lanes", [2, 3])
 def test_so_many_batches_are_answered_at_once(lanes: int) -> None:
     """Whoever came alone to the barrier would wait for the others in vain."""
-    together = Barrier(lanes)
-    in_batches(4 * lanes, 1, lanes, numbers, lambda start, _: _wait(together))
+    together, met = Barrier(lanes), list[int]()
 
+    def answer(start: int, _: range) -> None:
+        together.wait(SECONDS)
+        met.append(start)
 
-def _wait(barrier: Barrier) -> None:
-    barrier.wait(SECONDS)
+    in_batches(4 * lanes, 1, lanes, numbers, answer)
+    assert sorted(met) == [*range(4 * lanes)]
 
 
 @pytest.mark.parametrize("lanes", [1, 2])

@@ -69,6 +69,11 @@ def test_what_is_as_it_was_scanned_is_promoted(
     # A download adds this; it is no part of the model.
     (model / "registered_model_meta").write_text("model_name: signs")
     promote(gate)
+    name = "signs-production" if promote in (copy, rename) else "signs"
+    version = gate.store.get_model_version(name, 1)
+    assert version.status == "READY"
+    assert version.aliases == (["champion"] if promote is alias else [])
+    assert version.current_stage == ("Production" if promote is stage else "None")
 
 
 @PROMOTIONS
@@ -108,6 +113,7 @@ def test_what_the_gate_kept_itself_is_not_fetched(gate: Gate, model: Path) -> No
     gate.judged(scanned(model), source=model.as_uri())
     model.rename(model.with_name("elsewhere"))
     alias(gate)
+    assert gate.store.get_model_version("signs", 1).aliases == ["champion"]
 
 
 def test_a_trial_compares_nothing(gate: Gate, model: Path) -> None:
@@ -115,6 +121,7 @@ def test_a_trial_compares_nothing(gate: Gate, model: Path) -> None:
     register(gate, model)
     model.rename(model.with_name("elsewhere"))
     alias(gate)
+    assert gate.store.get_model_version("signs", 1).aliases == ["champion"]
 
 
 def test_a_write_that_was_not_compared_is_refused(gate: Gate, model: Path) -> None:
