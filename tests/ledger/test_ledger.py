@@ -10,6 +10,7 @@ from xray_gate.core.verdict import Decision, Enforcement, Verdict
 from xray_gate.ledger.ledger import Ledger
 from xray_gate.ledger.status import status_row
 from xray_gate.ledger.tables import policy_sets, registrations, scans, verdicts
+from xray_gate.ledger.tallies import tallies
 from xray_gate.policy.decision import decide
 from xray_gate.policy.files import PolicySet
 from xray_gate.scan.work import Lease, VersionKey, VersionState
@@ -243,7 +244,7 @@ def test_waiting_versions_are_counted(engine: Engine) -> None:
     register(engine, FACES)
     settle(engine, claimed(engine))
     with engine.begin() as connection:
-        assert ledger.waiting(connection) == 1
+        assert tallies(connection).waiting == 1
 
 
 def test_evidence_is_read_back_as_it_was_written(engine: Engine) -> None:

@@ -5,17 +5,14 @@ import json
 import click
 
 from xray_gate.cli.exit_codes import ExitCode
+from xray_gate.cli.registry_option import registry_option
 from xray_gate.core.errors import InputError
 
 _SHOWN = 20
 
 
 @click.command()
-@click.option(
-    "--registry-uri",
-    envvar="MLFLOW_REGISTRY_URI",
-    help="The gated registry's database: xray-gate+sqlite:///... or xray-gate+postgresql://...",
-)
+@registry_option
 @click.option("--server", metavar="URL", help="Also ask the MLflow server at this http:// address.")
 @click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text")
 def doctor(registry_uri: str | None, server: str | None, output_format: str) -> int:

@@ -22,10 +22,8 @@ from xray_gate.policy.files import PolicySet
 from xray_gate.registry.promotions import is_free
 from xray_gate.registry.server_probe import ask_server
 from xray_gate.registry.store_uri import database_uri
-from xray_gate.scan.work import Promotion
+from xray_gate.scan.work import RUNNER_SILENT_AFTER, Promotion
 
-# A runner says every few seconds that it is alive, also while it scans.
-_SILENCE_SECONDS = 90.0
 _CONNECT_SECONDS = 10
 _INSTALL = "run `xray-gate install`"
 
@@ -163,7 +161,7 @@ def _runner(found: Tallies, now: float) -> Finding:
         text = "none has ever been seen; start `xray-gate runner`"
         return Finding("runner", Outcome.WRONG, text)
     silent = max(0.0, now - found.last_runner)
-    well = silent <= _SILENCE_SECONDS
+    well = silent <= RUNNER_SILENT_AFTER
     text = f"last seen {_duration(silent)} ago"
     return _finding("runner", well, text if well else f"{text}; start `xray-gate runner`")
 

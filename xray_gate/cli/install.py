@@ -2,15 +2,12 @@
 
 import click
 
+from xray_gate.cli.registry_option import registry_option
 from xray_gate.core.errors import InputError
 
 
 @click.command()
-@click.option(
-    "--registry-uri",
-    envvar="MLFLOW_REGISTRY_URI",
-    help="The gated registry's database: xray-gate+sqlite:///... or xray-gate+postgresql://...",
-)
+@registry_option
 @click.option("--remove", is_flag=True, help="Take the triggers away again; the ledger stays.")
 def install(registry_uri: str | None, remove: bool) -> int:
     """Put triggers into the registry's database that refuse what no verdict admits.

@@ -5,6 +5,7 @@ import json
 
 import click
 
+from xray_gate.cli.registry_option import registry_option
 from xray_gate.cli.status import split_target
 from xray_gate.core.errors import InputError
 from xray_gate.scan.work import VersionKey
@@ -14,9 +15,7 @@ from xray_gate.scan.work import VersionKey
 @click.argument("target", metavar="NAME/VERSION")
 @click.option("--reason", required=True, help="Why; it is shown wherever the version is refused.")
 @click.option("--by", default=None, help="Who withdraws it (default: who runs this command).")
-@click.option(
-    "--registry-uri", envvar="MLFLOW_REGISTRY_URI", help="xray-gate+sqlite:///... or the like."
-)
+@registry_option
 @click.option("--workspace", default="default", show_default=True)
 @click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text")
 def revoke(

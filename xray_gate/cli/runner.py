@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from xray_gate.cli.registry_option import registry_option
 from xray_gate.cli.signing_key import (
     KEY_VARIABLE,
     passphrase_option,
@@ -17,11 +18,7 @@ from xray_gate.scan.ports import Device
 
 
 @click.command()
-@click.option(
-    "--registry-uri",
-    envvar="MLFLOW_REGISTRY_URI",
-    help="The gated registry's database: xray-gate+sqlite:///... or xray-gate+postgresql://...",
-)
+@registry_option
 @click.option(
     "--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="The MLflow server's http:// address."
 )

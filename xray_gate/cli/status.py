@@ -6,15 +6,14 @@ from typing import Any
 
 import click
 
+from xray_gate.cli.registry_option import registry_option
 from xray_gate.core.errors import InputError
 from xray_gate.scan.work import VersionKey
 
 
 @click.command()
 @click.argument("target", metavar="NAME[/VERSION]")
-@click.option(
-    "--registry-uri", envvar="MLFLOW_REGISTRY_URI", help="xray-gate+sqlite:///... or the like."
-)
+@registry_option
 @click.option("--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="For links to reports.")
 @click.option("--workspace", default="default", show_default=True)
 @click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text")

@@ -55,3 +55,12 @@ class Decision:
     def admits(self) -> bool:
         """Whether a version with this decision may be promoted."""
         return self.verdict is Verdict.PASSED or self.enforcement is not Enforcement.ENFORCE
+
+
+def undecided(reason: str) -> Decision:
+    """What counts where no evidence can be judged, or none may count; admits in no mode."""
+    return Decision(Verdict.UNDECIDED, (reason,), (), Enforcement.ENFORCE)
+
+
+NO_POLICY = ("none", "")
+"""Name and digest of the policy of such a decision."""

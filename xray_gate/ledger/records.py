@@ -95,12 +95,6 @@ class Records:
         gone = None if row.digest is None else Revocation(row.digest, row.reason, row.revoked_by)
         return Proof(Evidence.from_json(json.loads(row.evidence)), gone)
 
-    def scan_of(self, connection: Connection, registration: Registration) -> str | None:
-        """The scan that the registration's state rests on, or None before a scan."""
-        return connection.execute(
-            select(registrations.c.scan_id).where(registrations.c.id == registration.id)
-        ).scalar()
-
     def newest_verdict(
         self, connection: Connection, registration: Registration
     ) -> RecordedVerdict | None:

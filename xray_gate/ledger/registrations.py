@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, insert, select, update
 
 from xray_gate.core.errors import LeaseLost
 from xray_gate.core.verdict import Verdict
+from xray_gate.ledger.newest import of_newest_verdict, superseded
 from xray_gate.ledger.tables import registrations, verdicts
 from xray_gate.scan.work import Lease, Registration, VersionKey, VersionState
 
@@ -87,22 +88,6 @@ class Registrations:
         One that was admitted without having passed (audit, warn) is none of them.
         """
         key = registration.key
-        newer = registrations.alias()
-        # A name can be deleted where the gate does not see it, and used again.
-        hidden = select(newer.c.id).where(
-            newer.c.workspace == registrations.c.workspace,
-            newer.c.name == registrations.c.name,
-            newer.c.version == registrations.c.version,
-            newer.c.id > registrations.c.id,
-            newer.c.state != VersionState.DELETED,
-        )
-        newest_verdict = (
-            select(verdicts.c.verdict)
-            .where(verdicts.c.registration_id == registrations.c.id)
-            .order_by(verdicts.c.id.desc())
-            .limit(1)
-            .scalar_subquery()
-        )
         # In the order of an index, so that the database stops at the first one that it finds: a
         # name can have a hundred thousand versions.
         row = connection.execute(
@@ -112,8 +97,8 @@ class Registrations:
                 registrations.c.name == key.name,
                 registrations.c.id != registration.id,
                 registrations.c.state == VersionState.ADMITTED,
-                newest_verdict == Verdict.PASSED,
-                ~hidden.exists(),
+                of_newest_verdict(verdicts.c.verdict) == Verdict.PASSED,
+                ~superseded(),
             )
             .order_by(registrations.c.version.desc(), registrations.c.id.desc())
             .limit(1)
@@ -213,16 +198,6 @@ class Registrations:
         ).one()
         return as_registration(row).key
 
-    def waiting(self, connection: Connection) -> int:
-        """How many registrations wait for a verdict."""
-        return int(
-            connection.execute(
-                select(func.count())
-                .select_from(registrations)
-                .where(registrations.c.state == VersionState.WAITING)
-            ).scalar_one()
-        )
-
 
 def _of(key: VersionKey) -> dict[str, str | int]:
     return {"of_workspace": key.workspace, "of_name": key.name, "of_version": key.version}
@@ -259,4 +234,5 @@ def as_registration(row: Row[Any]) -> Registration:
         state=VersionState(row.state),
         attempts=row.attempts,
         kept=bool(row.kept),
+        scan_id=row.scan_id,
     )

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select
 
 from xray_gate.core.verdict import Verdict
-from xray_gate.ledger.tables import registrations, runners, verdicts
+from xray_gate.ledger.newest import of_newest_verdict
+from xray_gate.ledger.notices import Notices
+from xray_gate.ledger.tables import registrations, verdicts
 from xray_gate.scan.work import VersionState
 
 
@@ -25,17 +27,11 @@ def tallies(connection: Connection) -> Tallies:
     waiting, oldest = connection.execute(
         select(func.count(), func.min(registrations.c.created_at)).where(waits)
     ).one()
-    newest = (
-        select(verdicts.c.verdict)
-        .where(verdicts.c.registration_id == registrations.c.id)
-        .order_by(verdicts.c.id.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
+    undecided = of_newest_verdict(verdicts.c.verdict) == Verdict.UNDECIDED
     unscannable = connection.execute(
         select(func.count())
         .select_from(registrations)
-        .where(registrations.c.state == VersionState.REFUSED, newest == Verdict.UNDECIDED)
+        .where(registrations.c.state == VersionState.REFUSED, undecided)
     ).scalar_one()
-    last_runner = connection.execute(select(func.max(runners.c.last_seen))).scalar()
+    last_runner = Notices().last_runner(connection)
     return Tallies(int(waiting), oldest, int(unscannable), last_runner)

@@ -17,6 +17,7 @@ from sqlalchemy import (
     table,
 )
 
+from xray_gate.ledger.newest import of_newest_verdict, superseded
 from xray_gate.ledger.tables import registrations, verdicts
 from xray_gate.scan.work import Promotion, VersionKey, VersionState
 
@@ -99,29 +100,14 @@ def _promoted() -> Select[Any]:
 
 
 def _is_admitted() -> ColumnElement[bool]:
-    newer = registrations.alias()
-    hidden = exists().where(
-        newer.c.workspace == registrations.c.workspace,
-        newer.c.name == registrations.c.name,
-        newer.c.version == registrations.c.version,
-        newer.c.id > registrations.c.id,
-        newer.c.state != VersionState.DELETED,
-    )
-    newest_admits = (
-        select(verdicts.c.admits)
-        .where(verdicts.c.registration_id == registrations.c.id)
-        .order_by(verdicts.c.id.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
     return exists().where(
         registrations.c.workspace == _versions.c.workspace,
         registrations.c.name == _versions.c.name,
         registrations.c.version == _versions.c.version,
         registrations.c.location == _LOCATION,
         registrations.c.state == VersionState.ADMITTED,
-        newest_admits == 1,
-        ~hidden,
+        of_newest_verdict(verdicts.c.admits) == 1,
+        ~superseded(),
     )
 
 

@@ -5,14 +5,14 @@ compares first; the guard, inside the transaction, asks what was found and refus
 compared.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
 from xray_gate.core.errors import XrayGateError
 from xray_gate.core.evidence import ModelFacts
-from xray_gate.scan.digest import digest_of, file_digests
+from xray_gate.scan.digest import changes, digest_of, file_digests
 from xray_gate.scan.work import ArtifactFetcher, VersionKey
 
 _NAMED = 3
@@ -73,16 +73,9 @@ class Comparison:
 def _difference(scanned: ModelFacts, now: Mapping[str, str]) -> str | None:
     if digest_of(now) == scanned.digest:
         return None
-    then = scanned.files
-    changes: list[tuple[str, Callable[[str], bool]]] = [
-        ("changed", lambda name: name in then and name in now and then[name] != now[name]),
-        ("added", lambda name: name not in then),
-        ("missing", lambda name: name not in now),
-    ]
     told = [
         f"{word}: {', '.join(names[:_NAMED])}{' ...' if len(names) > _NAMED else ''}"
-        for word, holds in changes
-        if (names := [name for name in sorted({*then, *now}) if holds(name)]) and then
+        for word, names in (changes(scanned.files, now) if scanned.files else {}).items()
     ]
     what = f" ({'; '.join(told)})" if told else ""
     return f"its files are not those that were scanned{what}; register it again"

@@ -32,10 +32,9 @@ from xray_gate.registry.promotions import PROMOTING_STAGES
 from xray_gate.registry.refusal import MESSAGE_START, refusal, status_text
 from xray_gate.registry.rows import copied_version, is_prompt, is_reserved_tag, key_of
 from xray_gate.registry.session_guard import SessionGuard
-from xray_gate.scan.work import ArtifactFetcher, VersionKey
+from xray_gate.scan.work import RUNNER_SILENT_AFTER, ArtifactFetcher, VersionKey
 
 _POLL_SECONDS = 0.1
-_SILENCE_SECONDS = 90.0
 # MLflow looks the source of a copy up through the store's own guarded read. The guard decides on
 # the copy itself, with a better message, so that one look-up is let through.
 _copying: ContextVar[bool] = ContextVar("xray_gate_copying", default=False)
@@ -157,7 +156,7 @@ class _Gate(SqlAlchemyStore):  # type: ignore[misc]
             # Whoever waits lets the runner know of a policy that has changed since.
             self._admissions.remember(session.connection(), self._clock())
         silence = None if seen is None else self._clock() - seen
-        if silence is None or silence > _SILENCE_SECONDS:
+        if silence is None or silence > RUNNER_SILENT_AFTER:
             ago = "yet" if silence is None else f"for {silence / 60:.0f} min"
             version._status_message = status_text(
                 f"waiting for a scan, but no runner has been seen {ago}.",

@@ -135,10 +135,6 @@ class RevokingPort(RegistrationsPort, Protocol):
         """What the registration's state rests on."""
         ...
 
-    def scan_of(self, connection: Connection, registration: Registration) -> str | None:
-        """The scan that the registration's state rests on."""
-        ...
-
 
 class LeasePort(RegistrationsPort, Protocol):
     """What the runner's side reads from the ledger and writes to it."""

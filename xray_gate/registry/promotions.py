@@ -6,7 +6,8 @@ from mlflow.store.model_registry.dbmodels.models import SqlRegisteredModelAlias
 from sqlalchemy import Connection, select
 
 from xray_gate.policy.files import Policy, matches_glob
-from xray_gate.scan.work import Promotion
+from xray_gate.registry.rows import key_of
+from xray_gate.scan.work import Promotion, VersionKey
 
 PROMOTING_STAGES = ("Staging", "Production")
 
@@ -19,17 +20,20 @@ def is_free(policy: Policy, promotion: Promotion) -> bool:
     return any(matches_glob(promotion.value, glob) for glob in asked.free_aliases)
 
 
+def aliases_of(connection: Connection, key: VersionKey) -> list[str]:
+    """The aliases that a version has in the database, in no order."""
+    table = SqlRegisteredModelAlias.__table__
+    held = select(table.c.alias).where(
+        table.c.workspace == key.workspace,
+        table.c.name == key.name,
+        table.c.version == key.version,
+    )
+    return list(connection.execute(held).scalars())
+
+
 def held_promotions(connection: Connection, version: Any) -> list[Promotion]:
     """The aliases and the stage that a version's row has in the database."""
-    table = SqlRegisteredModelAlias.__table__
-    aliases = connection.execute(
-        select(table.c.alias).where(
-            table.c.workspace == version.workspace,
-            table.c.name == version.name,
-            table.c.version == version.version,
-        )
-    ).scalars()
-    held = [Promotion("alias", alias) for alias in aliases]
+    held = [Promotion("alias", alias) for alias in aliases_of(connection, key_of(version))]
     if version.current_stage in PROMOTING_STAGES:
         held.append(Promotion("stage", version.current_stage))
     return held

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlflow.entities.model_registry.model_version_stages import STAGE_NONE
-from mlflow.store.model_registry.dbmodels.models import SqlRegisteredModelAlias
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from xray_gate.core.errors import InputError
-from xray_gate.core.verdict import Decision, Enforcement, Verdict
+from xray_gate.core.verdict import NO_POLICY, Verdict, undecided
 from xray_gate.registry.ports import RevokingPort
+from xray_gate.registry.promotions import aliases_of
 from xray_gate.registry.refusal import status_text
 from xray_gate.registry.rows import version_row
 from xray_gate.registry.transactions import transaction
@@ -65,10 +65,10 @@ def _withdraw(
     revocation: Revocation,
     now: float,
 ) -> Withdrawn:
-    key, scan_id = registration.key, ledger.scan_of(connection, registration)
+    key, scan_id = registration.key, registration.scan_id
     ledger.set_state(connection, registration.id, VersionState.REVOKED, scan_id)
     ledger.record_verdict(
-        connection, registration.id, withdrawn(revocation), ("none", ""), scan_id, now
+        connection, registration.id, undecided(str(revocation)), NO_POLICY, scan_id, now
     )
     row = version_row(connection, key)
     if row is not None:
@@ -76,19 +76,4 @@ def _withdraw(
         set_status(connection, key, VersionStatus(False, message))
         mirror_tags(connection, key, {"xray_gate.verdict": str(Verdict.UNDECIDED)})
     stage = None if row is None or row.current_stage == STAGE_NONE else row.current_stage
-    return Withdrawn(key, _aliases(connection, key), stage)
-
-
-def withdrawn(revocation: Revocation) -> Decision:
-    """What counts instead of what the evidence says: undecided, in every mode."""
-    return Decision(Verdict.UNDECIDED, (str(revocation),), (), Enforcement.ENFORCE)
-
-
-def _aliases(connection: Connection, key: VersionKey) -> tuple[str, ...]:
-    table = SqlRegisteredModelAlias.__table__
-    held = select(table.c.alias).where(
-        table.c.workspace == key.workspace,
-        table.c.name == key.name,
-        table.c.version == key.version,
-    )
-    return tuple(sorted(connection.execute(held).scalars()))
+    return Withdrawn(key, tuple(sorted(aliases_of(connection, key))), stage)

@@ -8,6 +8,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request
 
+from xray_gate.core.printable import without_controls
 from xray_gate.registry.refusal import MESSAGE_START
 from xray_gate.registry.rows import RESERVED_TAGS
 
@@ -74,5 +75,4 @@ def _said(answer: Any) -> str:
         message = answer.json()["message"]
     except (ValueError, KeyError, TypeError):
         message = answer.text
-    shown = "".join(char if char.isprintable() else " " for char in str(message))
-    return shown[:_LONGEST]
+    return without_controls(str(message))[:_LONGEST]

@@ -22,7 +22,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.orm import ORMExecuteState, Session
 
 from xray_gate.core.evidence import Evidence
-from xray_gate.core.verdict import Decision, Enforcement, Verdict
+from xray_gate.core.verdict import NO_POLICY, Decision, undecided
 from xray_gate.policy.files import Policy
 from xray_gate.registry.admission import Admission, Admissions
 from xray_gate.registry.ports import LedgerPort
@@ -128,8 +128,8 @@ class SessionGuard:
     def _refuse(self, connection: Connection, key: VersionKey, location: str, reason: str) -> None:
         new = self._ledger.register(connection, key, location, self._clock())
         self._ledger.set_state(connection, new, VersionState.REFUSED, None)
-        undecided = Decision(Verdict.UNDECIDED, (reason,), (), Enforcement.ENFORCE)
-        self._ledger.record_verdict(connection, new, undecided, ("none", ""), None, self._clock())
+        decision = undecided(reason)
+        self._ledger.record_verdict(connection, new, decision, NO_POLICY, None, self._clock())
 
     def _admit_copy(
         self, connection: Connection, row: SqlModelVersion, new: int, policy: Policy
@@ -184,24 +184,25 @@ class SessionGuard:
     def _check_stage(self, connection: Connection, row: SqlModelVersion) -> None:
         if is_prompt(connection, row.workspace, row.name, row.source):
             return
-        policy = self._admissions.policy_for(row.name)
         promotion = Promotion("stage", row.current_stage)
-        if is_free(policy, promotion):
-            self._allow(connection, key_of(row), promotion)
-        else:
-            self._demand(connection, key_of(row), row, policy, f"moved to {row.current_stage}")
+        self._promote(connection, key_of(row), row, promotion, f"moved to {row.current_stage}")
 
     def _check_alias(self, connection: Connection, row: SqlRegisteredModelAlias) -> None:
         key = VersionKey(row.workspace, row.name, int(row.version))
         version = version_row(connection, key)
         if version is not None and is_prompt(connection, key.workspace, key.name, version.source):
             return
-        policy = self._admissions.policy_for(row.name)
         promotion = Promotion("alias", row.alias)
+        self._promote(connection, key, version, promotion, f"given the alias {row.alias!r}")
+
+    def _promote(
+        self, connection: Connection, key: VersionKey, version: Any, promotion: Promotion, what: str
+    ) -> None:
+        policy = self._admissions.policy_for(key.name)
         if is_free(policy, promotion):
             self._allow(connection, key, promotion)
         else:
-            self._demand(connection, key, version, policy, f"given the alias {row.alias!r}")
+            self._demand(connection, key, version, policy, what)
 
     def _check_rename(self, connection: Connection, model: SqlRegisteredModel) -> None:
         # The versions are read here: the database itself cascades the new name to them, so they

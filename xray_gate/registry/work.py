@@ -8,12 +8,11 @@ from typing import Any
 from sqlalchemy import Connection
 
 from xray_gate.core.evidence import Evidence
-from xray_gate.core.verdict import Decision, DetectorJudgement, Enforcement, Verdict
+from xray_gate.core.verdict import NO_POLICY, Decision, Enforcement, Verdict, undecided
 from xray_gate.policy.files import Policy
 from xray_gate.registry.ports import LeasePort
 from xray_gate.registry.promotions import held_promotions
 from xray_gate.registry.refusal import status_text
-from xray_gate.registry.revoking import withdrawn
 from xray_gate.registry.rows import version_row
 from xray_gate.registry.transactions import transaction
 from xray_gate.registry.version_status import VersionStatus, mirror_tags, set_status
@@ -85,7 +84,7 @@ class RegistryWork:
         """See `WorkQueue.withdrawn`."""
         with self._transaction() as connection:
             gone = self._ledger.revocation_of(connection, digest)
-        return None if gone is None else withdrawn(gone)
+        return None if gone is None else undecided(str(gone))
 
     def finish(
         self,
@@ -102,7 +101,7 @@ class RegistryWork:
         with self._transaction() as connection:
             self._ledger.lock_revocations(connection)
             gone = self._ledger.revocation_of(connection, evidence.model.digest)
-            decision = decision if gone is None else withdrawn(gone)
+            decision = decision if gone is None else undecided(str(gone))
             state = VersionState.ADMITTED if decision.admits else VersionState.REFUSED
             if gone is not None:
                 state = VersionState.REVOKED
@@ -128,12 +127,10 @@ class RegistryWork:
 
     def refuse(self, lease: Lease, reason: str) -> None:
         """Record that the version cannot be scanned at all; raises `LeaseLost`."""
-        decision = Decision(
-            Verdict.UNDECIDED, (reason,), tuple[DetectorJudgement, ...](), Enforcement.ENFORCE
-        )
+        decision = undecided(reason)
         with self._transaction() as connection:
             key = self._ledger.settle(connection, lease, VersionState.REFUSED, None)
-            self._record(connection, lease, decision, ("none", ""), None)
+            self._record(connection, lease, decision, NO_POLICY, None)
             tags = {"xray_gate.verdict": str(decision.verdict)}
             message = _status_message(key, decision, None)
             self._show(connection, lease, key, VersionStatus(False, message), tags)

@@ -30,6 +30,19 @@ def digest_of(files: Mapping[str, str]) -> str:
     return listing_digest(sorted(files.items()))
 
 
+def changes(then: Mapping[str, str], now: Mapping[str, str]) -> dict[str, list[str]]:
+    """Names that were `changed`, `added` or are `missing`, each list sorted and none empty.
+
+    Both as `file_digests` gives them.
+    """
+    found = {
+        "changed": [name for name in then if name in now and then[name] != now[name]],
+        "added": [name for name in now if name not in then],
+        "missing": [name for name in then if name not in now],
+    }
+    return {word: sorted(names) for word, names in found.items() if names}
+
+
 def file_digests(path: Path) -> Mapping[str, str]:
     """Name to `sha256:...` of every file at `path`; names are relative, with `/`.
 

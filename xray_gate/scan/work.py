@@ -42,6 +42,7 @@ class Registration:
     """One registration of a version. A deleted name that is used again is a new registration.
 
     `kept`: at `location` lies the gate's own copy of what was scanned, and not the registrant's.
+    `scan_id`: the scan that the state rests on, None before one.
     """
 
     id: int
@@ -50,6 +51,7 @@ class Registration:
     state: VersionState
     attempts: int
     kept: bool = False
+    scan_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,10 @@ class Promotion:
 
     kind: Literal["alias", "stage"]
     value: str
+
+
+RUNNER_SILENT_AFTER = 90.0
+"""Seconds; a runner says every few that it is alive, also while it scans."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from xray_gate.core.errors import ScanError
 from xray_gate.core.verdict import Verdict
-from xray_gate.scan.digest import SINGLE_FILE, digest_of, file_digests
+from xray_gate.scan.digest import SINGLE_FILE, changes, digest_of, file_digests
 from xray_gate.signing.dsse import opened
 from xray_gate.signing.statement import Resource, Statement, read_statement, written_name
 from xray_gate.signing.trust import TrustedKey
@@ -148,12 +148,7 @@ def _differences(files: Mapping[str, str], listing: Sequence[Resource]) -> list[
             if SINGLE_FILE in here
             else "a file was signed, this is a folder"
         ]
-    kinds = {
-        "changed": [name for name in signed if name in here and here[name] != signed[name]],
-        "added": [name for name in here if name not in signed],
-        "missing": [name for name in signed if name not in here],
-    }
-    return [f"{kind}: {_named(sorted(names))}" for kind, names in kinds.items() if names]
+    return [f"{kind}: {_named(names)}" for kind, names in changes(signed, here).items()]
 
 
 def _named(names: Sequence[str]) -> str:
