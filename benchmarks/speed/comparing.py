@@ -15,7 +15,9 @@ from benchmarks.speed.ways import BARE, REFERENCE, Way
 
 Row = dict[str, Any]
 Round = dict[str, Outcome]
+# A large network takes minutes for a plane of this size: it is warm after a few of its batches.
 _WARMING_SIZE = 20
+_WARMING_SHARE = 4
 
 
 def compare(case: Case, ways: Mapping[str, Way], rounds: int) -> list[Row]:
@@ -24,7 +26,7 @@ def compare(case: Case, ways: Mapping[str, Way], rounds: int) -> list[Row]:
     with ExitStack() as stack:
         running = {name: stack.enter_context(way(case)) for name, way in ways.items()}
         for run in running.values():
-            run(plan.part(1, _WARMING_SIZE))
+            run(plan.part(1, max(2, min(_WARMING_SIZE, plan.size // _WARMING_SHARE))))
         taken: list[Round] = []
         for number in range(rounds):
             # Nobody always comes after the same other.
