@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
@@ -20,6 +20,7 @@ from xray_gate.backends import isolation
 from xray_gate.core.errors import InputError, PolicyError
 from xray_gate.detectors.all_detectors import installed_detectors
 from xray_gate.ledger.ledger import Ledger
+from xray_gate.ledger.open_work import open_work
 from xray_gate.ledger.schema import upgrade
 from xray_gate.ledger.status import status_row
 from xray_gate.policy.files import Policy, PolicyPlace, PolicySet, read_policies, read_policy
@@ -30,13 +31,15 @@ from xray_gate.registry.admitted import AdmittedModels, admitted_models
 from xray_gate.registry.artifacts import MlflowArtifacts
 from xray_gate.registry.evidence_run import EvidenceRuns
 from xray_gate.registry.gated_store import GatedStore, GateParts, WorkspaceGatedStore
+from xray_gate.registry.rescanning import rescan
 from xray_gate.registry.revoking import Withdrawn, revoke
 from xray_gate.registry.snapshots import DEFAULT_PLACE, Snapshots
 from xray_gate.registry.store_uri import database_uri
 from xray_gate.registry.training_inputs import LoggedInputs
 from xray_gate.registry.work import RegistryWork
 from xray_gate.report.files import write_report
-from xray_gate.runner.loop import Runner, RunnerParts
+from xray_gate.runner.loop import Runner
+from xray_gate.runner.parts import Retries, RunnerParts
 from xray_gate.scan.calibrating import Calibrating
 from xray_gate.scan.opening import checked, model_request, preprocessing_of
 from xray_gate.scan.pipeline import (
@@ -55,6 +58,7 @@ from xray_gate.scan.work import (
     TrainingFiles,
     VerdictSigner,
     VersionKey,
+    VersionState,
 )
 from xray_gate.signing.attesting import Attesting
 from xray_gate.signing.key_folder import read_signing_key
@@ -233,7 +237,8 @@ class RunnerSettings:
 
     `policy` says what to measure; without it, the server's does. `snapshots` is where scanned bytes
     are kept: any place that MLflow's artifact stores can write to and everybody's clients can read.
-    Without `sign` verdicts are not signed.
+    Without `sign` verdicts are not signed. `retries`: what is done where something other than the
+    model fails.
     """
 
     registry_uri: str
@@ -243,6 +248,7 @@ class RunnerSettings:
     lease_seconds: float = 60.0
     snapshots: str = DEFAULT_PLACE
     sign: VerdictSigner | None = None
+    retries: Retries = field(default_factory=Retries)
 
 
 def new_runner(settings: RunnerSettings, announce: Callable[[str], None]) -> Runner:
@@ -270,6 +276,7 @@ def new_runner(settings: RunnerSettings, announce: Callable[[str], None]) -> Run
             sign=settings.sign,
             measuring=measuring,
             renew_seconds=settings.lease_seconds / 4,
+            retries=settings.retries,
             announce=announce,
         )
     )
@@ -303,6 +310,15 @@ def read_status(
         return [status_row(ledger, connection, registration) for registration in found]
 
 
+def read_open_work(registry_uri: str, workspace: str) -> list[dict[str, Any]]:
+    """What the ledger knows of the versions that wait, or that runners gave up; oldest first."""
+    ledger = Ledger()
+    with _plain_store(registry_uri).ManagedSessionMaker() as session:
+        connection = session.connection()
+        found = open_work(connection, workspace)
+        return [status_row(ledger, connection, registration) for registration in found]
+
+
 def read_attestation(registry_uri: str, workspace: str, name: str, version: int) -> str | None:
     """The signed verdict of a version, or None where nobody signed one."""
     ledger = Ledger()
@@ -320,6 +336,18 @@ def revoke_version(
     return revoke(make_session, Ledger(), key, reason, by, time.time())
 
 
+def rescan_version(registry_uri: str, key: VersionKey) -> None:
+    """Put a version into the queue again; see `registry.rescanning.rescan`."""
+    rescan(_plain_store(registry_uri).ManagedSessionMaker, Ledger(), key)
+
+
+def dead_letters(registry_uri: str, workspace: str) -> list[VersionKey]:
+    """The versions that runners gave up, oldest first."""
+    with _plain_store(registry_uri).ManagedSessionMaker() as session:
+        found = open_work(session.connection(), workspace, [VersionState.DEAD_LETTER])
+        return [registration.key for registration in found]
+
+
 def registry_engine(registry_uri: str) -> Engine:
     """The registry's database, with MLflow's tables and the ledger's of this release."""
     engine: Engine = _plain_store(registry_uri).engine
@@ -329,6 +357,7 @@ def registry_engine(registry_uri: str) -> Engine:
 __all__: Sequence[str] = (
     "DEFAULT_PLACE",
     "RunnerSettings",
+    "dead_letters",
     "default_policy",
     "gated_store",
     "load_policy",
@@ -342,8 +371,10 @@ __all__: Sequence[str] = (
     "open_classifier",
     "policys_training_data",
     "read_attestation",
+    "read_open_work",
     "read_status",
     "registry_engine",
+    "rescan_version",
     "revoke_version",
     "utc_now",
     "verdict_signer",

@@ -36,10 +36,10 @@ def run(engine: Engine, statement: str) -> None:
 
 
 def one_release_back(engine: Engine) -> None:
-    """The tables as they were before the newest one was added, which triggers are on."""
+    """The tables as they were before the newest migration; triggers are on one that it changes."""
     migrations = Path(schema.__file__).parent / "migrations"
     newest = ScriptDirectory(str(migrations)).get_revision("head")
-    run(engine, "DROP TABLE xray_gate_revocations")
+    run(engine, "ALTER TABLE xray_gate_registrations DROP COLUMN failure")
     run(engine, f"UPDATE xray_gate_alembic_version SET version_num = '{newest.down_revision}'")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from xray_gate.core.errors import ScanError
+from xray_gate.core.errors import ScanError, Unavailable
 from xray_gate.registry.artifacts import MlflowArtifacts
 
 SERVER = "http://127.0.0.1:9"
@@ -16,14 +16,14 @@ API = "/api/2.0/mlflow-artifacts/artifacts"
 
 
 @contextmanager
-def listener() -> Iterator[tuple[str, list[str]]]:
-    """A host that is not ours, and the headers of whoever asks it for something."""
+def listener(status: int = 404) -> Iterator[tuple[str, list[str]]]:
+    """A host that answers everything so, and the headers of whoever asks it for something."""
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             asked.append(str(self.headers))
-            self.send_error(404)
+            self.send_error(status)
 
         def log_message(self, *_: object) -> None:
             pass
@@ -74,3 +74,48 @@ def test_what_a_download_adds_is_not_there_when_the_rest_is_scanned(tmp_path: Pa
         found = {file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file()}
     assert found == {"MLmodel", "data/registered_model_meta"}
     assert (folder / "registered_model_meta").exists()
+
+
+@pytest.mark.parametrize("place", ["mlflow-artifacts:/model", "runs:/0123abcd/model"])
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_store_that_fails_may_be_asked_again(
+    place: str, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with listener(status) as (host, asked):
+        with (
+            pytest.raises(
+                Unavailable, match=r"(?s)could not be fetched .* then `xray-gate rescan`"
+            ),
+            MlflowArtifacts(f"http://{host}")(place),
+        ):
+            pass
+        assert asked
+
+
+def test_a_server_that_has_no_such_files_is_final(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with (
+        listener(404) as (host, _),
+        pytest.raises(ScanError) as raised,
+        MlflowArtifacts(f"http://{host}")("mlflow-artifacts:/model"),
+    ):
+        pass
+    assert not isinstance(raised.value, Unavailable)
+
+
+def test_a_server_that_is_away_may_be_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with listener() as (host, _):
+        pass
+    with pytest.raises(Unavailable), MlflowArtifacts(f"http://{host}")("mlflow-artifacts:/model"):
+        pass
+
+
+def test_where_there_is_nothing_is_final(tmp_path: Path) -> None:
+    with (
+        pytest.raises(ScanError, match="No such artifact") as raised,
+        MlflowArtifacts(SERVER)((tmp_path / "nothing").as_uri()),
+    ):
+        pass
+    assert not isinstance(raised.value, Unavailable)

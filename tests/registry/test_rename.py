@@ -7,7 +7,7 @@ from tests.support.evidence import backdoored, clean
 from tests.support.gate import Gate, assert_refused
 from xray_gate.core.errors import LeaseLost
 from xray_gate.policy.decision import decide
-from xray_gate.scan.work import VersionState
+from xray_gate.scan.work import Settlement, VersionState
 
 STRICT: dict[str, Any] = {
     "match": {"registered_models": ["production-*"]},
@@ -35,7 +35,7 @@ def test_waiting_versions_are_scanned_under_the_new_name(gate: Gate) -> None:
     lease = gate.work.claim()
     assert lease is not None
     assert str(lease.registration.key) == "signs-2/1"
-    gate.work.finish(lease, clean(), *_decision(gate, clean()), None)
+    gate.work.finish(lease, Settlement(clean(), *_decision(gate, clean())))
     assert gate.store.get_model_version("signs-2", 1).status == "READY"
 
 
@@ -125,7 +125,7 @@ def test_a_verdict_for_the_old_name_does_not_count_for_the_new_one(gate: Gate) -
     assert policy is not None
     gate.store.rename_registered_model("signs", "production-signs")
     with pytest.raises(LeaseLost):
-        gate.work.finish(lease, backdoored(), decide(policy, backdoored()), policy, None)
+        gate.work.finish(lease, Settlement(backdoored(), decide(policy, backdoored()), policy))
     assert gate.store.get_model_version("production-signs", 1).status == "PENDING_REGISTRATION"
     gate.settle(backdoored())
     version = gate.store.get_model_version("production-signs", 1)

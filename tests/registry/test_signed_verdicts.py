@@ -6,6 +6,7 @@ from tests.support.evidence import clean
 from tests.support.gate import Gate
 from xray_gate.core.errors import LeaseLost
 from xray_gate.policy.decision import decide
+from xray_gate.scan.work import Settlement
 
 
 def finish(gate: Gate, lease: Any, attestation: str) -> None:
@@ -13,7 +14,8 @@ def finish(gate: Gate, lease: Any, attestation: str) -> None:
     assert policy is not None
     evidence = clean()
     decision = decide(policy, evidence)
-    gate.work.finish(lease, evidence, decision, policy, None, gate.kept, attestation)
+    settlement = Settlement(evidence, decision, policy, None, gate.kept, attestation)
+    gate.work.finish(lease, settlement)
 
 
 def attestation_of(gate: Gate, name: str) -> str | None:

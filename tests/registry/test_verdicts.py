@@ -11,7 +11,7 @@ from xray_gate.ledger.tables import scans, verdicts
 from xray_gate.policy.decision import decide
 from xray_gate.registry.refusal import status_text
 from xray_gate.registry.work import RegistryWork
-from xray_gate.scan.work import VersionState
+from xray_gate.scan.work import Settlement, VersionState
 
 RUN = "a" * 32
 
@@ -101,7 +101,7 @@ def test_a_slow_runner_writes_nothing(gate: Gate) -> None:
         slow.renew(lost)
     policy = _policy(gate)
     with pytest.raises(LeaseLost):
-        slow.finish(lost, backdoored(), decide(policy, backdoored()), policy, None)
+        slow.finish(lost, Settlement(backdoored(), decide(policy, backdoored()), policy))
     with pytest.raises(LeaseLost):
         slow.refuse(lost, "it was too slow")
     assert gate.store.get_model_version("signs", 1).status == "READY"
@@ -120,11 +120,11 @@ def test_verdict_and_status_are_written_together_or_not_at_all(gate: Gate) -> No
     policy = _policy(gate)
     sqlalchemy.event.listen(gate.plain.engine, "before_cursor_execute", fail)
     with pytest.raises(Exception, match="the power went off"):
-        gate.work.finish(lease, clean(), decide(policy, clean()), policy, None)
+        gate.work.finish(lease, Settlement(clean(), decide(policy, clean()), policy))
     sqlalchemy.event.remove(gate.plain.engine, "before_cursor_execute", fail)
     assert gate.store.get_model_version("signs", 1).status == "PENDING_REGISTRATION"
     assert (_count(gate, verdicts), _count(gate, scans)) == (0, 0)
-    gate.work.finish(lease, clean(), decide(policy, clean()), policy, None)
+    gate.work.finish(lease, Settlement(clean(), decide(policy, clean()), policy))
     assert gate.store.get_model_version("signs", 1).status == "READY"
 
 
@@ -135,7 +135,7 @@ def test_a_version_that_was_deleted_during_the_scan_stays_deleted(gate: Gate) ->
     gate.store.delete_model_version("signs", 1)
     policy = _policy(gate)
     with pytest.raises(LeaseLost):
-        gate.work.finish(lease, clean(), decide(policy, clean()), policy, None)
+        gate.work.finish(lease, Settlement(clean(), decide(policy, clean()), policy))
     assert _count(gate, verdicts) == 0
 
 
@@ -147,7 +147,7 @@ def test_a_scan_of_a_deleted_name_does_not_count_for_its_successor(gate: Gate) -
     gate.register()
     policy = _policy(gate)
     with pytest.raises(LeaseLost):
-        gate.work.finish(lease, clean(), decide(policy, clean()), policy, None)
+        gate.work.finish(lease, Settlement(clean(), decide(policy, clean()), policy))
     assert gate.store.get_model_version("signs", 1).status == "PENDING_REGISTRATION"
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support.evidence import clean
-from xray_gate.core.errors import ScanError
+from xray_gate.core.errors import ScanError, Unavailable
 from xray_gate.core.evidence import Evidence
 from xray_gate.core.verdict import Decision
 from xray_gate.policy.files import Policy
@@ -26,11 +26,14 @@ class Files:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.missing: set[str] = set()
+        self.away = False
         self.fetched: list[str] = []
 
     @contextmanager
     def __call__(self, location: str) -> Iterator[Path]:
         self.fetched.append(location)
+        if self.away:
+            raise Unavailable(f"the files at {location} could not be fetched (the store is away)")
         if location in self.missing:
             raise ScanError(f"the files at {location} could not be fetched; check the store")
         path = self._folder / str(len(self.fetched))

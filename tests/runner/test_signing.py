@@ -92,14 +92,14 @@ def test_with_a_key_no_verdict_is_recorded_unsigned(bench: SigningBench) -> None
         raise OSError(5, "the key is on a disk that is gone")
 
     bench.gate.register()
-    with pytest.raises(OSError, match="a disk that is gone"):
-        bench.run_on(clean, sign=fail)
+    assert bench.run_on(clean, sign=fail) == 0
     assert bench.count(verdicts) == 0
     assert bench.version().status == "PENDING_REGISTRATION"
+    assert "a disk that is gone" in bench.version().status_message
 
 
 def test_a_pass_without_files_is_not_recorded_either(bench: SigningBench) -> None:
     bench.gate.register()
-    with pytest.raises(ValueError, match="of which no file was looked at"):
-        bench.run(sign=Attesting(KEY, lambda: NOW))
+    assert bench.run(sign=Attesting(KEY, lambda: NOW)) == 0
     assert bench.version().status == "PENDING_REGISTRATION"
+    assert "of which no file was looked at" in bench.version().status_message

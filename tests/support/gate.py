@@ -21,7 +21,7 @@ from xray_gate.policy.decision import decide
 from xray_gate.policy.files import PolicyPlace
 from xray_gate.registry.gated_store import GatedStore, GateParts
 from xray_gate.registry.work import RegistryWork
-from xray_gate.scan.work import Registration, VersionKey
+from xray_gate.scan.work import Registration, Settlement, VersionKey
 
 SOURCE = "s3://models/signs"
 KEPT = "s3://kept/signs"
@@ -71,7 +71,7 @@ class Gate:
 
         def finish(evidence: Evidence) -> Decision:
             decision = decide(policy, evidence)
-            self.work.finish(lease, evidence, decision, policy, "a" * 32, self.kept)
+            self.work.finish(lease, Settlement(evidence, decision, policy, "a" * 32, self.kept))
             return decision
 
         return finish

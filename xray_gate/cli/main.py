@@ -24,6 +24,7 @@ from xray_gate.cli.filter import filter_command
 from xray_gate.cli.install import install
 from xray_gate.cli.keys import keys
 from xray_gate.cli.policy import policy
+from xray_gate.cli.rescan import rescan
 from xray_gate.cli.revoke import revoke
 from xray_gate.cli.runner import runner
 from xray_gate.cli.scan import scan
@@ -48,7 +49,7 @@ def cli(verbose: bool) -> None:
     )
 
 
-_GATE = (scan, runner, status, revoke, verify, keys, install, doctor)
+_GATE = (scan, runner, status, rescan, revoke, verify, keys, install, doctor)
 for command in (*_GATE, calibrate, filter_command, cleanse, policy, demo):
     cli.add_command(command)
 

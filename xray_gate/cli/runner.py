@@ -14,6 +14,7 @@ from xray_gate.cli.signing_key import (
     signer,
 )
 from xray_gate.core.errors import InputError
+from xray_gate.runner.parts import Retries
 from xray_gate.scan.ports import Device
 
 
@@ -44,6 +45,21 @@ from xray_gate.scan.ports import Device
     help="How long a silent runner keeps its version before another one may scan it.",
 )
 @click.option(
+    "--tries",
+    type=click.IntRange(min=1),
+    default=Retries.tries,
+    show_default=True,
+    help="How often a version is tried where something other than the model fails (a store, a "
+    "disk, a bug), before it is given up.",
+)
+@click.option(
+    "--retry-seconds",
+    type=click.FloatRange(min=0),
+    default=Retries.first_pause,
+    show_default=True,
+    help=f"Until the second try; each pause after it is {Retries.factor:g} times as long.",
+)
+@click.option(
     "--signing-key",
     envvar=KEY_VARIABLE,
     type=click.Path(path_type=Path),
@@ -57,6 +73,8 @@ def runner(
     once: bool,
     device: Device,
     lease_seconds: float,
+    tries: int,
+    retry_seconds: float,
     snapshots: str | None,
     signing_key: Path | None,
     passphrase_file: Path | None,
@@ -77,6 +95,7 @@ def runner(
         lease_seconds,
         snapshots or wiring.DEFAULT_PLACE,
         signer(signing_key, passphrase_file),
+        Retries(tries, retry_seconds),
     )
     worker = wiring.new_runner(settings, announce=lambda text: click.echo(text, err=True))
     if once:

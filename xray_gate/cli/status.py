@@ -1,4 +1,4 @@
-"""`xray-gate status NAME[/VERSION]`: what the ledger knows."""
+"""`xray-gate status [NAME[/VERSION]]`: what the ledger knows."""
 
 import json
 from pathlib import Path
@@ -8,11 +8,11 @@ import click
 
 from xray_gate.cli.registry_option import registry_option
 from xray_gate.core.errors import InputError
-from xray_gate.scan.work import VersionKey
+from xray_gate.scan.work import VersionKey, VersionState
 
 
 @click.command()
-@click.argument("target", metavar="NAME[/VERSION]")
+@click.argument("target", metavar="[NAME[/VERSION]]", required=False)
 @registry_option
 @click.option("--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="For links to reports.")
 @click.option("--workspace", default="default", show_default=True)
@@ -23,29 +23,37 @@ from xray_gate.scan.work import VersionKey
     help="Write the signed verdict of one version to this file, for `xray-gate verify`.",
 )
 def status(
-    target: str,
+    target: str | None,
     registry_uri: str | None,
     tracking_uri: str | None,
     workspace: str,
     output_format: str,
     attestation: Path | None,
 ) -> int:
-    """Show verdict, reasons and report of one version, or of every version of a name."""
+    """Show verdict, reasons and report of one version, or of every version of a name.
+
+    Without a name: what waits for a scan, and what runners have given up.
+    """
     from xray_gate import wiring
 
     if registry_uri is None:
         raise InputError("status reads the registry's database: give --registry-uri xray-gate+...")
-    name, version = split_target(target)
-    rows = wiring.read_status(registry_uri, workspace, name, version)
-    if not rows:
+    name, version = ("", None) if target is None else split_target(target)
+    if attestation is not None:
+        _write_attestation(attestation, registry_uri, workspace, name, version)
+    if target is None:
+        rows = wiring.read_open_work(registry_uri, workspace)
+    else:
+        rows = wiring.read_status(registry_uri, workspace, name, version)
+    if target is not None and not rows:
         raise InputError(
             f"{target}: the gate has seen no such version; check the name, or register it again "
             "if it is older than the gate"
         )
-    if attestation is not None:
-        _write_attestation(attestation, registry_uri, workspace, name, version)
     if output_format == "json":
         click.echo(json.dumps(rows, indent=2))
+    elif not rows:
+        click.echo("no version waits for a scan, and none was given up")
     else:
         click.echo("\n\n".join(_text(row, tracking_uri) for row in rows))
     return 0
@@ -57,7 +65,7 @@ def _write_attestation(
     from xray_gate import wiring
 
     if version is None:
-        raise InputError(f"{name}: a signed verdict is that of one version; name NAME/VERSION")
+        raise InputError("a signed verdict is that of one version; name NAME/VERSION")
     signed = wiring.read_attestation(registry_uri, workspace, name, version)
     if signed is None:
         raise InputError(
@@ -82,9 +90,10 @@ def split_target(target: str) -> tuple[str, int | None]:
 
 def _text(row: dict[str, Any], tracking_uri: str | None) -> str:
     key = VersionKey(row["workspace"], row["name"], row["version"])
-    lines = [f"{key}  {row['state']}"]
+    lines = [f"{key}  {row['state'].replace('_', ' ')}"]
+    if row["state"] == VersionState.WAITING:
+        lines += _waiting(row)
     if row["verdict"] is None:
-        lines.append("  no verdict yet; a runner scans it when one is free")
         return "\n".join(lines)
     lines.append(f"  verdict   {row['verdict']} (policy {row['policy']})")
     lines += [f"  reason    {reason}" for reason in row["reasons"]]
@@ -93,4 +102,15 @@ def _text(row: dict[str, Any], tracking_uri: str | None) -> str:
     if row["run_id"]:
         place = f"{tracking_uri.rstrip('/')}/#/runs/" if tracking_uri else "MLflow run "
         lines.append(f"  report    {place}{row['run_id']} (artifact report.html)")
+    if row["state"] == VersionState.DEAD_LETTER:
+        lines.append(f"  next      xray-gate rescan {key.name}/{key.version}, when that is mended")
     return "\n".join(lines)
+
+
+def _waiting(row: dict[str, Any]) -> list[str]:
+    lines = ["  no verdict yet; a runner scans it when one is free"]
+    if row["failure"]:
+        lines = [f"  failed    {row['failure']} (try {row['attempts']})"]
+    if row["retry_at"]:
+        lines.append(f"  next try  {row['retry_at']}")
+    return lines

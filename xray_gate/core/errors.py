@@ -8,7 +8,8 @@
     │   ├── ModelProcessError  the process that holds the model died, lied or ran out of time
     │   ├── ModelAnswerError   the model's answers are not those of a classifier
     │   ├── NoGradients        the model shows no gradients, or none that agree with its answers
-    │   └── BudgetExhausted    a detector asked for more queries than it was given
+    │   ├── BudgetExhausted    a detector asked for more queries than it was given
+    │   └── Unavailable        a store or a disk that a scan needs fails: another try may do
     └── LeaseLost              another runner took over the version
 
 Every message names what is wrong and ends in what to do next.
@@ -49,6 +50,10 @@ class NoGradients(ScanError):
 
 class BudgetExhausted(ScanError):
     """A detector tried to spend more queries than its budget."""
+
+
+class Unavailable(ScanError):
+    """What a scan needs besides the model cannot be had now; it may be later."""
 
 
 class LeaseLost(XrayGateError):

@@ -171,6 +171,30 @@ class Registrations:
         ).first()
         return None if row is None else Lease(as_registration(row), owner, now + seconds)
 
+    def put_back(self, connection: Connection, lease: Lease, reason: str, until: float) -> None:
+        """End a lease without a verdict; nobody can claim it before `until`. `LeaseLost`."""
+        changed = connection.execute(
+            update(registrations)
+            .where(*_held(lease))
+            .values(lease_owner=None, lease_until=until, failure=reason)
+        )
+        if changed.rowcount != 1:
+            raise LeaseLost(_lost(lease))
+
+    def requeue(self, connection: Connection, registration_id: int) -> None:
+        """Let a registration wait for a scan as if it were new."""
+        connection.execute(
+            update(registrations)
+            .where(registrations.c.id == registration_id)
+            .values(
+                state=VersionState.WAITING,
+                lease_owner=None,
+                lease_until=0.0,
+                attempts=0,
+                failure=None,
+            )
+        )
+
     def renew(self, connection: Connection, lease: Lease, now: float, seconds: float) -> None:
         """Prolong a lease; `LeaseLost` when it is no longer this owner's."""
         changed = connection.execute(
@@ -189,7 +213,7 @@ class Registrations:
         changed = connection.execute(
             update(registrations)
             .where(*_held(lease))
-            .values(state=state, scan_id=scan_id, lease_owner=None)
+            .values(state=state, scan_id=scan_id, lease_owner=None, failure=None)
         )
         if changed.rowcount != 1:
             raise LeaseLost(_lost(lease))
@@ -235,4 +259,10 @@ def as_registration(row: Row[Any]) -> Registration:
         attempts=row.attempts,
         kept=bool(row.kept),
         scan_id=row.scan_id,
+        failure=row.failure,
+        retry_at=row.lease_until if _waits_for_a_retry(row) else None,
     )
+
+
+def _waits_for_a_retry(row: Row[Any]) -> bool:
+    return bool(row.state == VersionState.WAITING and row.lease_owner is None and row.failure)

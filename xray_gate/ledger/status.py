@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from xray_gate.core.printable import time_text
 from xray_gate.ledger.ledger import Ledger
 from xray_gate.scan.work import Registration
 
@@ -20,6 +21,8 @@ def status_row(
         "version": registration.key.version,
         "state": registration.state.value,
         "attempts": registration.attempts,
+        "failure": registration.failure,
+        "retry_at": None if registration.retry_at is None else time_text(registration.retry_at),
         "verdict": newest and newest.verdict,
         "reasons": newest.reasons if newest else [],
         "policy": newest and newest.policy_name,

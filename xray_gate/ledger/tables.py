@@ -38,6 +38,8 @@ registrations = Table(
     Column("attempts", Integer, nullable=False),
     Column("scan_id", String(36), nullable=True),
     Column("kept", Integer, nullable=False, server_default="0"),
+    # Why the last try came to nothing, until there is a verdict.
+    Column("failure", Text, nullable=True),
     Index("xray_gate_registrations_version", "workspace", "name", "version"),
     Index("xray_gate_registrations_queue", "state", "lease_until"),
 )

@@ -11,6 +11,7 @@ from mlflow.tracking import MlflowClient
 
 from xray_gate.core.errors import ScanError
 from xray_gate.registry.served import served_place, split_place
+from xray_gate.registry.store_errors import store_error
 from xray_gate.scan.digest import ADDED_BY_DOWNLOAD
 
 
@@ -22,14 +23,19 @@ class MlflowArtifacts:
 
     @contextmanager
     def __call__(self, location: str) -> Iterator[Path]:
-        """The files at `location`, in a folder that is removed afterwards; `ScanError`."""
+        """The files at `location`, in a folder that is removed afterwards.
+
+        Raises `Unavailable` for whatever the store answers, but `ScanError` where it is that there
+        is nothing, or where it is not to be asked.
+        """
         with tempfile.TemporaryDirectory(prefix="xray-gate-") as folder:
             place = self._allowed(location)
             try:
                 path = mlflow.artifacts.download_artifacts(
                     artifact_uri=place, dst_path=folder, tracking_uri=self._tracking_uri
                 )
-            except (MlflowException, OSError) as error:
+            except Exception as error:
+                # Each artifact store comes with errors of its own.
                 raise _unfetched(location, error) from error
             found = Path(path)
             # What a download adds is in no digest: it must not be there while the rest is scanned.
@@ -62,7 +68,8 @@ class MlflowArtifacts:
 
 
 def _unfetched(location: str, error: Exception) -> ScanError:
-    return ScanError(
-        f"the files at {location} could not be fetched ({error}); check that the artifact store "
-        "can be reached from the runner, then register the version again"
+    return store_error(
+        error,
+        f"the files at {location} could not be fetched ({error}); check that they are there and "
+        "the artifact store can be reached from the runner, then `xray-gate rescan` the version",
     )

@@ -153,6 +153,10 @@ class LeasePort(RegistrationsPort, Protocol):
         """Lease the oldest waiting registration."""
         ...
 
+    def put_back(self, connection: Connection, lease: Lease, reason: str, until: float) -> None:
+        """End a lease without a verdict; nobody can claim it before `until`."""
+        ...
+
     def renew(self, connection: Connection, lease: Lease, now: float, seconds: float) -> None:
         """Prolong a lease."""
         ...
@@ -175,4 +179,12 @@ class LeasePort(RegistrationsPort, Protocol):
 
     def runner_seen(self, connection: Connection, owner: str, now: float) -> None:
         """Note that a runner is alive."""
+        ...
+
+
+class RequeueingPort(RegistrationsPort, Protocol):
+    """What lets a version be scanned once more."""
+
+    def requeue(self, connection: Connection, registration_id: int) -> None:
+        """Let a registration wait for a scan as if it were new."""
         ...

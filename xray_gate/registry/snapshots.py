@@ -5,7 +5,6 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from xray_gate.core.errors import InputError, ScanError
@@ -44,7 +43,7 @@ class Snapshots:
                 raise ScanError(
                     f"the bytes at {location} are not those that were scanned "
                     f"({found or 'nothing can be read there'}); see that only the runner writes "
-                    "there, remove that folder, and register the version again"
+                    "there, remove that folder, and `xray-gate rescan` the version"
                 )
         return location
 
@@ -62,11 +61,12 @@ class Snapshots:
             try:
                 repository = get_artifact_repository(folder, tracking_uri=self._tracking_uri)
                 repository.log_artifacts(str(whole))
-            except (MlflowException, OSError) as error:
+            except Exception as error:
+                # Each artifact store comes with errors of its own.
                 raise ScanError(
                     f"the scanned bytes could not be kept at {folder} ({error}); let the runner "
                     "write there, give it another place (--snapshots), or set `same_bytes: "
-                    "verify` in the policy, then register the version again"
+                    "verify` in the policy, then `xray-gate rescan` the version"
                 ) from error
 
 

@@ -19,6 +19,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
 from xray_gate.core.errors import ScanError
 from xray_gate.registry.served import served_place, split_place
+from xray_gate.registry.store_errors import store_error
 from xray_gate.scan.work import ArtifactFetcher, ModelOrigin, TrainingFiles
 
 # The second is what MLflow's autologging writes.
@@ -44,10 +45,11 @@ class LoggedInputs:
             uri = _uri_of(dataset)
             place = self._place(uri)
         except (MlflowException, OSError) as error:
-            raise ScanError(
+            raise store_error(
+                error,
                 f"the data set of the model's run could not be looked up ({error}); check that "
-                "the run is there and the tracking server can be reached, then register the "
-                "version again"
+                "the run is there and the tracking server can be reached, then `xray-gate rescan` "
+                "the version",
             ) from error
         if place is None:
             raise ScanError(_refused(run, dataset, uri))

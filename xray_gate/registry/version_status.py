@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mlflow.entities.model_registry.model_version_stages import STAGE_DELETED_INTERNAL
 from mlflow.store.model_registry.dbmodels.models import SqlModelVersion, SqlModelVersionTag
 from sqlalchemy import Connection, delete, insert, update
 
@@ -20,21 +21,26 @@ class VersionStatus:
 
 def set_status(connection: Connection, key: VersionKey, status: VersionStatus) -> bool:
     """Write the status; False where there is no such version any more."""
-    table = SqlModelVersion.__table__
     place = {} if status.snapshot is None else {"storage_location": status.snapshot}
-    changed = connection.execute(
-        update(table)
-        .where(
-            table.c.workspace == key.workspace,
-            table.c.name == key.name,
-            table.c.version == key.version,
-        )
-        .values(
-            status="READY" if status.ready else "FAILED_REGISTRATION",
-            status_message=status.message,
-            **place,
-        )
+    ready = "READY" if status.ready else "FAILED_REGISTRATION"
+    return _update(connection, key, {"status": ready, "status_message": status.message, **place})
+
+
+def set_waiting(connection: Connection, key: VersionKey, message: str) -> bool:
+    """Let the version wait for a scan; False where there is no such version any more."""
+    return _update(connection, key, {"status": "PENDING_REGISTRATION", "status_message": message})
+
+
+def _update(connection: Connection, key: VersionKey, values: Mapping[str, str]) -> bool:
+    table = SqlModelVersion.__table__
+    of_version = (
+        table.c.workspace == key.workspace,
+        table.c.name == key.name,
+        table.c.version == key.version,
+        # MLflow keeps the rows of deleted versions.
+        table.c.current_stage.is_distinct_from(STAGE_DELETED_INTERNAL),
     )
+    changed = connection.execute(update(table).where(*of_version).values(values))
     return bool(changed.rowcount)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from xray_gate.core.evidence import Evidence
+from xray_gate.core.printable import time_text
 from xray_gate.core.verdict import NO_POLICY, Decision, Enforcement, Verdict, undecided
 from xray_gate.policy.files import Policy
 from xray_gate.registry.ports import LeasePort
@@ -15,8 +15,20 @@ from xray_gate.registry.promotions import held_promotions
 from xray_gate.registry.refusal import status_text
 from xray_gate.registry.rows import version_row
 from xray_gate.registry.transactions import transaction
-from xray_gate.registry.version_status import VersionStatus, mirror_tags, set_status
-from xray_gate.scan.work import Lease, ModelOrigin, Registration, VersionKey, VersionState
+from xray_gate.registry.version_status import (
+    VersionStatus,
+    mirror_tags,
+    set_status,
+    set_waiting,
+)
+from xray_gate.scan.work import (
+    Lease,
+    ModelOrigin,
+    Registration,
+    Settlement,
+    VersionKey,
+    VersionState,
+)
 
 
 class RegistryWork:
@@ -86,44 +98,44 @@ class RegistryWork:
             gone = self._ledger.revocation_of(connection, digest)
         return None if gone is None else undecided(str(gone))
 
-    def finish(
-        self,
-        lease: Lease,
-        evidence: Evidence,
-        decision: Decision,
-        policy: Policy,
-        run_id: str | None,
-        snapshot: str | None = None,
-        attestation: str | None = None,
-    ) -> Decision:
+    def finish(self, lease: Lease, settlement: Settlement) -> Decision:
         """See `WorkQueue.finish`."""
-        now = self._clock()
+        evidence, policy, now = settlement.evidence, settlement.policy, self._clock()
         with self._transaction() as connection:
             self._ledger.lock_revocations(connection)
             gone = self._ledger.revocation_of(connection, evidence.model.digest)
-            decision = decision if gone is None else undecided(str(gone))
-            state = VersionState.ADMITTED if decision.admits else VersionState.REFUSED
-            if gone is not None:
-                state = VersionState.REVOKED
+            decision = settlement.decision if gone is None else undecided(str(gone))
+            state = _state(decision, gone is not None, settlement.gave_up)
             # First the lease: nothing is written by a runner that was too slow.
             key = self._ledger.settle(connection, lease, state, evidence.scan_id)
-            self._ledger.record_scan(connection, evidence, run_id, now)
-            if snapshot is not None:
-                self._ledger.keep(connection, lease.registration.id, snapshot)
+            self._ledger.record_scan(connection, evidence, settlement.run_id, now)
+            if settlement.snapshot is not None:
+                self._ledger.keep(connection, lease.registration.id, settlement.snapshot)
             named = (policy.name, policy.digest)
             # What was withdrawn must not be passed on by its signature.
-            signed = attestation if gone is None else None
+            signed = settlement.attestation if gone is None else None
             self._record(connection, lease, decision, named, evidence.scan_id, signed)
             tags = {
                 "xray_gate.verdict": decision.verdict,
                 "xray_gate.policy": policy.name,
                 "xray_gate.digest": evidence.model.digest,
-                "xray_gate.scan_run_id": run_id or "",
+                "xray_gate.scan_run_id": settlement.run_id or "",
             }
-            message = _status_message(key, decision, run_id)
-            status = VersionStatus(decision.admits, message, snapshot)
+            message = _status_message(key, decision, settlement.run_id)
+            status = VersionStatus(decision.admits, message, settlement.snapshot)
             self._show(connection, lease, key, status, tags)
         return decision
+
+    def put_back(self, lease: Lease, reason: str, pause: float) -> None:
+        """See `WorkQueue.put_back`."""
+        with self._transaction() as connection:
+            until = self._clock() + pause
+            self._ledger.put_back(connection, lease, reason, until)
+            current = self._ledger.current(connection, lease.registration.key)
+            if current is not None and current.id == lease.registration.id:
+                told = f"try {lease.registration.attempts} to scan it failed: {reason}."
+                message = status_text(told, f"Next try: {time_text(until)}.")
+                set_waiting(connection, current.key, message)
 
     def refuse(self, lease: Lease, reason: str) -> None:
         """Record that the version cannot be scanned at all; raises `LeaseLost`."""
@@ -181,6 +193,14 @@ class RegistryWork:
         self._ledger.record_verdict(
             connection, lease.registration.id, decision, policy, scan_id, self._clock(), attestation
         )
+
+
+def _state(decision: Decision, is_withdrawn: bool, gave_up: bool) -> VersionState:
+    if is_withdrawn:
+        return VersionState.REVOKED
+    if decision.admits:
+        return VersionState.ADMITTED
+    return VersionState.DEAD_LETTER if gave_up else VersionState.REFUSED
 
 
 def _status_message(key: VersionKey, decision: Decision, run_id: str | None) -> str:

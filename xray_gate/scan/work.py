@@ -15,11 +15,15 @@ from xray_gate.probing.shown_trigger import ShownTrigger
 
 
 class VersionState(StrEnum):
-    """Where a registered version stands in the ledger."""
+    """Where a registered version stands in the ledger.
+
+    A dead letter was tried as often as runners try, and something other than the model failed.
+    """
 
     WAITING = "waiting"
     ADMITTED = "admitted"
     REFUSED = "refused"
+    DEAD_LETTER = "dead_letter"
     REVOKED = "revoked"
     DELETED = "deleted"
 
@@ -42,7 +46,8 @@ class Registration:
     """One registration of a version. A deleted name that is used again is a new registration.
 
     `kept`: at `location` lies the gate's own copy of what was scanned, and not the registrant's.
-    `scan_id`: the scan that the state rests on, None before one.
+    `scan_id`: the scan that the state rests on, None before one. `failure`: why the last try came
+    to nothing; `retry_at`: before when (seconds since the epoch) there is no new one.
     """
 
     id: int
@@ -52,6 +57,8 @@ class Registration:
     attempts: int
     kept: bool = False
     scan_id: str | None = None
+    failure: str | None = None
+    retry_at: float | None = None
 
 
 @dataclass(frozen=True)
@@ -143,6 +150,24 @@ class ScanOutput:
     triggers: Sequence[ShownTrigger] = ()
 
 
+@dataclass(frozen=True)
+class Settlement:
+    """What is recorded of a version, all at once.
+
+    `run_id`: the MLflow run with the report, where it could be logged. `snapshot`: where the
+    scanned bytes are kept, if they are; the version then lies there. `attestation`: the signed
+    verdict. `gave_up`: it could not be scanned for a reason other than the model, however often.
+    """
+
+    evidence: Evidence
+    decision: Decision
+    policy: Policy
+    run_id: str | None = None
+    snapshot: str | None = None
+    attestation: str | None = None
+    gave_up: bool = False
+
+
 class WorkQueue(Protocol):
     """The runner's view of the registry."""
 
@@ -174,21 +199,18 @@ class WorkQueue(Protocol):
         """What counts for these bytes whatever is measured, where they were withdrawn."""
         ...
 
-    def finish(
-        self,
-        lease: Lease,
-        evidence: Evidence,
-        decision: Decision,
-        policy: Policy,
-        run_id: str | None,
-        snapshot: str | None,
-        attestation: str | None = None,
-    ) -> Decision:
+    def finish(self, lease: Lease, settlement: Settlement) -> Decision:
         """Record evidence, verdict, its attestation and status in one transaction.
 
         What is returned counts as the decision: another one where these bytes were withdrawn.
-        `snapshot` is where the scanned bytes are kept, if they are: the version then lies there.
         Raises `LeaseLost`, and records nothing, when the lease is no longer this runner's.
+        """
+        ...
+
+    def put_back(self, lease: Lease, reason: str, pause: float) -> None:
+        """End the lease; nobody can claim the version for `pause` seconds. Raises `LeaseLost`.
+
+        `reason`: why this try came to nothing.
         """
         ...
 
@@ -201,7 +223,10 @@ class ArtifactFetcher(Protocol):
     """Brings a version's files to a local folder."""
 
     def __call__(self, location: str) -> AbstractContextManager[Path]:
-        """The folder or file, for the time of the context; raises `ScanError`."""
+        """The folder or file, for the time of the context.
+
+        Raises `Unavailable` where another try may bring them, else `ScanError`.
+        """
         ...
 
 

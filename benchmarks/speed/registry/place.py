@@ -20,6 +20,7 @@ from xray_gate.policy.decision import decide
 from xray_gate.policy.files import PolicyPlace
 from xray_gate.registry.gated_store import GatedStore, GateParts
 from xray_gate.registry.work import RegistryWork
+from xray_gate.scan.work import Settlement
 
 SOURCE = "s3://models/signs"
 
@@ -57,7 +58,7 @@ class Place:
             assert policy is not None, f"no policy is for {lease.registration.key.name}"
             own = replace(evidence, scan_id=f"speed-{lease.registration.id}")
             decision = decide(policy, own)
-            self.work.finish(lease, own, decision, policy, None, snapshot=SOURCE)
+            self.work.finish(lease, Settlement(own, decision, policy, snapshot=SOURCE))
             admitted += decision.admits
         return admitted
 

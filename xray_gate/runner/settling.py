@@ -1,0 +1,185 @@
+"""What is done with one version: fetch, scan, keep the bytes, decide, sign, publish, record.
+
+A model that cannot be scanned is undecided at once. What fails for another reason (a store, a disk,
+a bug) puts the version back into the queue, and becomes a dead letter when it does not stop.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from xray_gate.core.errors import (
+    InputError,
+    LeaseLost,
+    PolicyError,
+    ScanError,
+    Unavailable,
+    XrayGateError,
+)
+from xray_gate.core.verdict import Verdict
+from xray_gate.policy.decision import decide
+from xray_gate.policy.files import Policy
+from xray_gate.runner.inputs import champion, logged_training
+from xray_gate.runner.parts import RunnerParts
+from xray_gate.runner.reasons import reason_of
+from xray_gate.scan.pipeline import unscannable
+from xray_gate.scan.work import Lease, ScanOutput, Settlement
+
+_logger = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a version; `settled` is False where it was put back into the queue."""
+
+    settled: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class _Scanned:
+    """What is to be recorded, and where the scanned bytes are kept, if they are."""
+
+    output: ScanOutput
+    snapshot: str | None = None
+    gave_up: bool = False
+
+
+class Settling:
+    """Settles one claimed version after the other."""
+
+    def __init__(self, parts: RunnerParts) -> None:
+        self._parts = parts
+
+    def __call__(self, lease: Lease) -> Outcome:
+        """Scan and record, put back, or give up; raises `LeaseLost`, and what the queue raises."""
+        retries = self._parts.retries
+        try:
+            policy, measuring = self._policies(lease)
+        except PolicyError as error:
+            return self._refuse(lease, str(error))
+        try:
+            if lease.registration.attempts > retries.tries:
+                raise Unavailable(_never_ended(lease))
+            return self._record(lease, self._scan(lease, policy, measuring), policy)
+        except LeaseLost:
+            raise
+        except Unavailable as error:
+            reason = str(error)
+        except Exception as error:
+            _logger.exception("the scan of %s failed", _ref(lease))
+            reason = reason_of(error)
+        if retries.follow(lease):
+            pause = retries.pause_after(lease)
+            self._parts.queue.put_back(lease, reason, pause)
+            tried = f"try {lease.registration.attempts} of {retries.tries}"
+            return Outcome(False, f"{tried} failed, the next one is in {pause:g} s ({reason})")
+        output = unscannable(_ref(lease), measuring, reason, datetime.now(UTC))
+        return self._record(lease, _Scanned(output, gave_up=True), policy)
+
+    def _policies(self, lease: Lease) -> tuple[Policy, Policy]:
+        """The server's, which decides, and the one that says what to measure; `PolicyError`."""
+        name = lease.registration.key.name
+        policy = self._parts.queue.policy_for(lease)
+        own = self._parts.measuring
+        measuring = policy if own is None else own.match(name)
+        if policy is None or measuring is None:
+            raise PolicyError(
+                f"no policy matches {name!r}; add it to match.registered_models of one"
+            )
+        return policy, measuring
+
+    def _refuse(self, lease: Lease, reason: str) -> Outcome:
+        self._parts.queue.refuse(lease, reason)
+        return Outcome(True, reason)
+
+    def _scan(self, lease: Lease, policy: Policy, measuring: Policy) -> _Scanned:
+        with ExitStack() as files:
+            try:
+                path = files.enter_context(self._parts.fetch(lease.registration.location))
+                output = self._scan_files(lease, measuring, path)
+            except (Unavailable, LeaseLost):
+                raise
+            except (InputError, ScanError) as error:
+                return _Scanned(unscannable(_ref(lease), measuring, str(error), datetime.now(UTC)))
+            return self._keep(lease, policy, output, path)
+
+    def _scan_files(self, lease: Lease, measuring: Policy, path: Path) -> ScanOutput:
+        parts = self._parts
+        with (
+            champion(parts, lease, measuring) as compared,
+            logged_training(parts, lease, measuring) as logged,
+        ):
+            return parts.scan(path, _ref(lease), measuring, compared, logged)
+
+    def _keep(self, lease: Lease, policy: Policy, output: ScanOutput, path: Path) -> _Scanned:
+        """Also what is refused is kept: another policy may admit it by the same evidence."""
+        evidence = output.evidence
+        if policy.document.same_bytes != "snapshot" or evidence.obstacle is not None:
+            # What is no model may be anything that a runner can read, which is not for everybody.
+            return _Scanned(output)
+        try:
+            return _Scanned(output, self._parts.keep(path, evidence.model.digest))
+        except Exception as error:
+            reason = reason_of(error)
+            _logger.warning("%s: the scanned bytes are not kept", _ref(lease), exc_info=True)
+        # A pass would be one for whatever lies there later; a suspicion stands without.
+        if decide(policy, evidence).verdict is not Verdict.PASSED:
+            return _Scanned(output)
+        if self._parts.retries.follow(lease):
+            raise Unavailable(reason)
+        return _Scanned(replace(output, evidence=replace(evidence, obstacle=reason)), gave_up=True)
+
+    def _record(self, lease: Lease, scanned: _Scanned, policy: Policy) -> Outcome:
+        parts, output = self._parts, scanned.output
+        evidence = output.evidence
+        decision = parts.queue.withdrawn(evidence.model.digest) or decide(policy, evidence)
+        # A signer that fails leaves no verdict: with a key, none is ever recorded unsigned.
+        attestation = None if parts.sign is None else parts.sign(output, decision, policy)
+
+        def publish() -> str:
+            return parts.publish(lease.registration.key, output, decision, policy, attestation)
+
+        run_id: str | None = None
+        try:
+            run_id = self._patiently(publish)
+        except Exception:
+            # The verdict rests on the ledger. A tracking server that is down must not keep a
+            # version pending, and the missing link shows in `xray-gate status`.
+            _logger.exception("the report of %s could not be logged", lease.registration.key)
+        settlement = Settlement(
+            evidence, decision, policy, run_id, scanned.snapshot, attestation, scanned.gave_up
+        )
+        decision = self._patiently(lambda: parts.queue.finish(lease, settlement))
+        return Outcome(True, f"{decision.verdict} ({'; '.join(decision.reasons)})")
+
+    def _patiently(self, call: Callable[[], _T]) -> _T:
+        """What a whole scan found is not thrown away because a server is gone for a moment."""
+        for pause in self._parts.retries.short_pauses:
+            try:
+                return call()
+            except XrayGateError:
+                raise
+            except Exception:
+                _logger.warning("a write failed; it is tried again in %g s", pause, exc_info=True)
+                time.sleep(pause)
+        return call()
+
+
+def _ref(lease: Lease) -> str:
+    return f"models:/{lease.registration.key}"
+
+
+def _never_ended(lease: Lease) -> str:
+    tries, last = lease.registration.attempts - 1, lease.registration.failure
+    return (
+        f"the scan was started {tries} times and never came to an end"
+        + (f" ({last})" if last else "")
+        + "; look at the runner's log, then `xray-gate rescan` the version"
+    )
