@@ -3,11 +3,9 @@
 stdout carries only the result; progress and messages go to stderr.
 """
 
-import logging
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
@@ -23,6 +21,7 @@ from xray_gate.cli.exit_codes import ExitCode
 from xray_gate.cli.filter import filter_command
 from xray_gate.cli.install import install
 from xray_gate.cli.keys import keys
+from xray_gate.cli.logs import say, say_bug, set_up
 from xray_gate.cli.policy import policy
 from xray_gate.cli.rescan import rescan
 from xray_gate.cli.revoke import revoke
@@ -42,11 +41,7 @@ def cli(verbose: bool) -> None:
     Exit codes: 0 passed, 1 failed (suspected backdoor), 2 usage or unreadable input,
     3 undecided, 4 a bug of ours.
     """
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.INFO if verbose else logging.ERROR,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    set_up(verbose)
 
 
 _GATE = (scan, runner, status, rescan, revoke, verify, keys, install, doctor)
@@ -93,19 +88,19 @@ def _exit_code(arguments: list[str] | None) -> int:
         result = cli.main(arguments, prog_name="xray-gate", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except click.exceptions.Abort:
-        click.echo("interrupted", err=True)
+        say("interrupted")
         return 128 + signal.SIGINT
     except _Terminated:
-        click.echo("terminated", err=True)
+        say("terminated")
         return 128 + signal.SIGTERM
     except click.ClickException as error:
         error.show()
         return ExitCode.USAGE
     except InputError as error:
-        click.echo(f"error: {error}", err=True)
+        say(f"error: {error}")
         return ExitCode.USAGE
     except XrayGateError as error:
-        click.echo(f"error: {error}", err=True)
+        say(f"error: {error}")
         return ExitCode.UNDECIDED
     except (BrokenPipeError, SystemExit):
         # The reader of stdout went away, for which click would end with 1, which means failed
@@ -113,6 +108,5 @@ def _exit_code(arguments: list[str] | None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.USAGE
     except Exception:
-        traceback.print_exc()
-        click.echo("error: this is a bug of xray-gate; please report it with the above", err=True)
+        say_bug("error: this is a bug of xray-gate; please report it with the above")
         return ExitCode.BUG
