@@ -21,6 +21,7 @@ from xray_gate.core.errors import InputError, PolicyError
 from xray_gate.detectors.all_detectors import installed_detectors
 from xray_gate.ledger.ledger import Ledger
 from xray_gate.ledger.open_work import open_work
+from xray_gate.ledger.queue_figures import queue_figures
 from xray_gate.ledger.schema import upgrade
 from xray_gate.ledger.status import status_row
 from xray_gate.policy.files import Policy, PolicyPlace, PolicySet, read_policies, read_policy
@@ -38,8 +39,13 @@ from xray_gate.registry.store_uri import database_uri
 from xray_gate.registry.training_inputs import LoggedInputs
 from xray_gate.registry.work import RegistryWork
 from xray_gate.report.files import write_report
+from xray_gate.runner.events import Observer
+from xray_gate.runner.health import RunnerHealth
 from xray_gate.runner.loop import Runner
+from xray_gate.runner.metrics import RunnerMetrics
 from xray_gate.runner.parts import Retries, RunnerParts
+from xray_gate.runner.present_state import RecentFigures
+from xray_gate.runner.watch import RunnerWatch
 from xray_gate.scan.calibrating import Calibrating
 from xray_gate.scan.opening import checked, model_request, preprocessing_of
 from xray_gate.scan.pipeline import (
@@ -49,6 +55,7 @@ from xray_gate.scan.pipeline import (
     default_seed,
 )
 from xray_gate.scan.ports import Device, OpenModel
+from xray_gate.scan.queue_figures import QueueFigures
 from xray_gate.scan.training import found_training_data, given_training_data
 from xray_gate.scan.work import (
     Champion,
@@ -66,6 +73,8 @@ from xray_gate.static_checks.check import check_files
 
 POLICY_VARIABLE = "XRAY_GATE_POLICY"
 TRACKING_VARIABLE = "XRAY_GATE_TRACKING_URI"
+
+_LEAST_SILENCE = 30.0
 
 # No other way to open a model leads out of this file.
 open_model = checked(isolation.open_model, check_files)
@@ -251,7 +260,11 @@ class RunnerSettings:
     retries: Retries = field(default_factory=Retries)
 
 
-def new_runner(settings: RunnerSettings, announce: Callable[[str], None]) -> Runner:
+def new_runner(
+    settings: RunnerSettings,
+    announce: Callable[[str], None],
+    observers: tuple[Observer, ...] = (),
+) -> Runner:
     """A runner on a registry's database; `InputError` when its URIs cannot be used."""
     _http(settings.tracking_uri)
     store = _plain_store(settings.registry_uri)
@@ -278,8 +291,23 @@ def new_runner(settings: RunnerSettings, announce: Callable[[str], None]) -> Run
             renew_seconds=settings.lease_seconds / 4,
             retries=settings.retries,
             announce=announce,
+            observers=observers,
         )
     )
+
+
+def new_watch(settings: RunnerSettings) -> RunnerWatch:
+    """Metrics and health of the runner with these settings, which is to be told its observers."""
+    engine = registry_engine(settings.registry_uri)
+
+    def figures() -> QueueFigures:
+        with engine.connect() as connection:
+            return queue_figures(connection, time.time())
+
+    # A runner renews its leases four times as often as they would end, and after a look that
+    # failed it waits for ten seconds.
+    health = RunnerHealth(silent_after=max(_LEAST_SILENCE, settings.lease_seconds))
+    return RunnerWatch(RunnerMetrics(RecentFigures(figures)), health)
 
 
 def _http(tracking_uri: str) -> str:
@@ -368,6 +396,7 @@ __all__: Sequence[str] = (
     "new_calibrating",
     "new_runner",
     "new_scan",
+    "new_watch",
     "open_classifier",
     "policys_training_data",
     "read_attestation",

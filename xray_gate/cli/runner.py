@@ -1,11 +1,10 @@
 """`xray-gate runner`: scans what waits in a registry."""
 
-import signal
-import threading
 from pathlib import Path
 
 import click
 
+from xray_gate.cli.logs import LogFormat, set_up_json
 from xray_gate.cli.registry_option import registry_option
 from xray_gate.cli.signing_key import (
     KEY_VARIABLE,
@@ -66,7 +65,22 @@ from xray_gate.scan.ports import Device
     help="Sign every verdict with this private key, made by `xray-gate keys new`.",
 )
 @passphrase_option
+@click.option(
+    "--metrics-address",
+    metavar="HOST:PORT",
+    help="Answer /metrics, for Prometheus, and /health there, without asking who asks; for example "
+    "127.0.0.1:9464. Port 0 takes a free one and says which.",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="json: everything on stderr is one JSON object a line, with the ids of version and scan.",
+)
+@click.pass_context
 def runner(
+    context: click.Context,
     registry_uri: str | None,
     tracking_uri: str | None,
     policy: Path | None,
@@ -78,10 +92,17 @@ def runner(
     snapshots: str | None,
     signing_key: Path | None,
     passphrase_file: Path | None,
+    metrics_address: str | None,
+    log_format: LogFormat,
 ) -> int:
     """Scan waiting versions and write their verdicts. Start as many runners as you like."""
     from xray_gate import wiring
+    from xray_gate.cli.running import work
+    from xray_gate.runner.endpoint import parse_address
 
+    if log_format == "json":
+        set_up_json(verbose=context.find_root().params["verbose"])
+    address = None if metrics_address is None else parse_address(metrics_address)
     if registry_uri is None or tracking_uri is None:
         raise InputError(
             "the runner needs --registry-uri xray-gate+... and --tracking-uri http://..."
@@ -97,13 +118,5 @@ def runner(
         signer(signing_key, passphrase_file),
         Retries(tries, retry_seconds),
     )
-    worker = wiring.new_runner(settings, announce=lambda text: click.echo(text, err=True))
-    if once:
-        worker.run_once()
-        return 0
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    click.echo("xray-gate runner: looking for versions to scan", err=True)
-    worker.run_forever(stop)
+    work(settings, once, log_format, address)
     return 0

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 
 from xray_gate.core.errors import Unavailable, XrayGateError
 from xray_gate.policy.files import Policy
+from xray_gate.runner.event_log import LogEvent, named
 from xray_gate.runner.parts import RunnerParts
 from xray_gate.runner.reasons import reason_of
 from xray_gate.scan.work import Champion, Lease, MissingTraining, TrainingFiles
@@ -31,7 +32,11 @@ def champion(parts: RunnerParts, lease: Lease, policy: Policy) -> Iterator[Champ
                 path = stack.enter_context(parts.fetch(registration.location))
                 found = Champion(f"models:/{registration.key}", path)
         except Exception:
-            _logger.exception("the champion of %s cannot be had", lease.registration.key)
+            _logger.exception(
+                "the champion of %s cannot be had",
+                lease.registration.key,
+                extra=named(LogEvent.CHAMPION_MISSING),
+            )
         yield found
 
 
@@ -55,6 +60,10 @@ def logged_training(
                 raise
             found = MissingTraining(str(error))
         except Exception as error:
-            _logger.exception("the data of %s cannot be had", lease.registration.key)
+            _logger.exception(
+                "the data of %s cannot be had",
+                lease.registration.key,
+                extra=named(LogEvent.TRAINING_DATA_MISSING),
+            )
             found = MissingTraining(reason_of(error))
         yield found

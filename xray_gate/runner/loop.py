@@ -7,6 +7,8 @@ import logging
 import threading
 
 from xray_gate.core.errors import LeaseLost
+from xray_gate.runner.event_log import LogEvent, about, named
+from xray_gate.runner.events import Claimed, Looked, LookFailed, Lost
 from xray_gate.runner.leasing import renewed
 from xray_gate.runner.parts import RunnerParts
 from xray_gate.runner.settling import Settling
@@ -29,7 +31,7 @@ class Runner:
         """
         settled = 0
         self._parts.queue.heartbeat()
-        while not (stop and stop.is_set()) and (lease := self._parts.queue.claim()) is not None:
+        while not (stop and stop.is_set()) and (lease := self._claim()) is not None:
             settled += self._settle(lease)
             self._parts.queue.heartbeat()
         return settled
@@ -39,20 +41,40 @@ class Runner:
         while not stop.is_set():
             try:
                 self.run_once(stop)
-            except Exception:
+            except Exception as error:
                 # The database may be gone for a moment. Versions stay pending until it is back.
-                _logger.exception("the runner could not look for work; it tries again")
+                _logger.exception(
+                    "the runner could not look for work; it tries again",
+                    extra=named(LogEvent.LOOK_FAILED),
+                )
+                self._parts.tell(LookFailed(error))
                 stop.wait(10 * pause_seconds)
             stop.wait(pause_seconds)
 
+    def _claim(self) -> Lease | None:
+        lease = self._parts.queue.claim()
+        self._parts.tell(Looked(idle=lease is None))
+        return lease
+
     def _settle(self, lease: Lease) -> bool:
-        key = lease.registration.key
-        self._parts.announce(f"{key}: scanning")
-        try:
-            with renewed(self._parts.queue, lease, self._parts.renew_seconds):
-                outcome = self._settling(lease)
-        except LeaseLost as error:
-            self._parts.announce(str(error))
-            return False
-        self._parts.announce(f"{key}: {outcome.text}")
-        return outcome.settled
+        parts, key = self._parts, lease.registration.key
+        with about(lease):
+            parts.announce(f"{key}: scanning")
+            parts.tell(Claimed(lease))
+            try:
+                with renewed(parts, lease):
+                    outcome = self._settling(lease)
+            except LeaseLost as error:
+                parts.announce(str(error))
+                parts.tell(Lost(lease))
+                return False
+            except Exception:
+                _logger.error(
+                    "%s: nothing could be recorded; it is scanned again after the lease",
+                    key,
+                    extra=named(LogEvent.NOT_RECORDED),
+                )
+                raise
+            parts.announce(f"{key}: {outcome.text}")
+            parts.tell(outcome.event)
+            return outcome.settled

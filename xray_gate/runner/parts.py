@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from xray_gate.policy.files import PolicySet
+from xray_gate.runner.events import Observer, RunnerEvent, tell
 from xray_gate.scan.work import (
     ArtifactFetcher,
     EvidenceSink,
@@ -45,7 +46,7 @@ class RunnerParts:
 
     `measuring` holds this runner's own policies, which say only what to measure; without them the
     server's are used for that, too. `renew_seconds` must be well under the lease. Without `sign`
-    verdicts are not signed.
+    verdicts are not signed. `observers` are told what happens.
     """
 
     queue: WorkQueue
@@ -59,3 +60,8 @@ class RunnerParts:
     renew_seconds: float = 15.0
     retries: Retries = field(default_factory=Retries)
     announce: Callable[[str], None] = lambda text: None
+    observers: tuple[Observer, ...] = ()
+
+    def tell(self, event: RunnerEvent) -> None:
+        """Tell all observers."""
+        tell(self.observers, event)

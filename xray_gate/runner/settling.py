@@ -21,9 +21,12 @@ from xray_gate.core.errors import (
     Unavailable,
     XrayGateError,
 )
-from xray_gate.core.verdict import Verdict
+from xray_gate.core.log_fields import log_fields
+from xray_gate.core.verdict import Decision, Verdict, undecided
 from xray_gate.policy.decision import decide
 from xray_gate.policy.files import Policy
+from xray_gate.runner.event_log import LogEvent, named
+from xray_gate.runner.events import FailureKind, PutBack, Settled
 from xray_gate.runner.inputs import champion, logged_training
 from xray_gate.runner.parts import RunnerParts
 from xray_gate.runner.reasons import reason_of
@@ -36,10 +39,15 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a version; `settled` is False where it was put back into the queue."""
+    """What became of a version, for observers and for people."""
 
-    settled: bool
+    event: Settled | PutBack
     text: str
+
+    @property
+    def settled(self) -> bool:
+        """False where it was put back into the queue."""
+        return isinstance(self.event, Settled)
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,7 @@ class _Scanned:
 
     output: ScanOutput
     snapshot: str | None = None
+    failure: FailureKind | None = None
     gave_up: bool = False
 
 
@@ -71,17 +80,24 @@ class Settling:
         except LeaseLost:
             raise
         except Unavailable as error:
+            ended = lease.registration.attempts <= retries.tries
+            kind = FailureKind.UNAVAILABLE if ended else FailureKind.NEVER_ENDED
             reason = str(error)
         except Exception as error:
-            _logger.exception("the scan of %s failed", _ref(lease))
-            reason = reason_of(error)
+            _logger.exception(
+                "the scan of %s failed", _ref(lease), extra=named(LogEvent.SCAN_FAILED)
+            )
+            kind, reason = FailureKind.BUG, reason_of(error)
         if retries.follow(lease):
             pause = retries.pause_after(lease)
             self._parts.queue.put_back(lease, reason, pause)
             tried = f"try {lease.registration.attempts} of {retries.tries}"
-            return Outcome(False, f"{tried} failed, the next one is in {pause:g} s ({reason})")
+            return Outcome(
+                PutBack(lease, kind, pause, reason),
+                f"{tried} failed, the next one is in {pause:g} s ({reason})",
+            )
         output = unscannable(_ref(lease), measuring, reason, datetime.now(UTC))
-        return self._record(lease, _Scanned(output, gave_up=True), policy)
+        return self._record(lease, _Scanned(output, failure=kind, gave_up=True), policy)
 
     def _policies(self, lease: Lease) -> tuple[Policy, Policy]:
         """The server's, which decides, and the one that says what to measure; `PolicyError`."""
@@ -97,7 +113,7 @@ class Settling:
 
     def _refuse(self, lease: Lease, reason: str) -> Outcome:
         self._parts.queue.refuse(lease, reason)
-        return Outcome(True, reason)
+        return Outcome(Settled(lease, undecided(reason), failure=FailureKind.POLICY), reason)
 
     def _scan(self, lease: Lease, policy: Policy, measuring: Policy) -> _Scanned:
         with ExitStack() as files:
@@ -107,7 +123,11 @@ class Settling:
             except (Unavailable, LeaseLost):
                 raise
             except (InputError, ScanError) as error:
-                return _Scanned(unscannable(_ref(lease), measuring, str(error), datetime.now(UTC)))
+                no_policy = isinstance(error, PolicyError)
+                return _Scanned(
+                    unscannable(_ref(lease), measuring, str(error), datetime.now(UTC)),
+                    failure=FailureKind.POLICY if no_policy else FailureKind.MODEL,
+                )
             return self._keep(lease, policy, output, path)
 
     def _scan_files(self, lease: Lease, measuring: Policy, path: Path) -> ScanOutput:
@@ -128,15 +148,36 @@ class Settling:
             return _Scanned(output, self._parts.keep(path, evidence.model.digest))
         except Exception as error:
             reason = reason_of(error)
-            _logger.warning("%s: the scanned bytes are not kept", _ref(lease), exc_info=True)
+            _logger.warning(
+                "%s: the scanned bytes are not kept",
+                _ref(lease),
+                exc_info=True,
+                extra=named(LogEvent.KEEP_FAILED),
+            )
         # A pass would be one for whatever lies there later; a suspicion stands without.
         if decide(policy, evidence).verdict is not Verdict.PASSED:
             return _Scanned(output)
         if self._parts.retries.follow(lease):
             raise Unavailable(reason)
-        return _Scanned(replace(output, evidence=replace(evidence, obstacle=reason)), gave_up=True)
+        return _Scanned(
+            replace(output, evidence=replace(evidence, obstacle=reason)),
+            failure=FailureKind.UNAVAILABLE,
+            gave_up=True,
+        )
 
     def _record(self, lease: Lease, scanned: _Scanned, policy: Policy) -> Outcome:
+        evidence = scanned.output.evidence
+        with log_fields(scan_id=evidence.scan_id, digest=evidence.model.digest):
+            decision = self._record_logged(lease, scanned, policy)
+        failure = scanned.failure
+        if failure is None and evidence.obstacle is not None:
+            failure = FailureKind.MODEL
+        return Outcome(
+            Settled(lease, decision, evidence, failure, scanned.gave_up),
+            f"{decision.verdict} ({'; '.join(decision.reasons)})",
+        )
+
+    def _record_logged(self, lease: Lease, scanned: _Scanned, policy: Policy) -> Decision:
         parts, output = self._parts, scanned.output
         evidence = output.evidence
         decision = parts.queue.withdrawn(evidence.model.digest) or decide(policy, evidence)
@@ -152,12 +193,15 @@ class Settling:
         except Exception:
             # The verdict rests on the ledger. A tracking server that is down must not keep a
             # version pending, and the missing link shows in `xray-gate status`.
-            _logger.exception("the report of %s could not be logged", lease.registration.key)
+            _logger.exception(
+                "the report of %s could not be logged",
+                lease.registration.key,
+                extra=named(LogEvent.PUBLISH_FAILED),
+            )
         settlement = Settlement(
             evidence, decision, policy, run_id, scanned.snapshot, attestation, scanned.gave_up
         )
-        decision = self._patiently(lambda: parts.queue.finish(lease, settlement))
-        return Outcome(True, f"{decision.verdict} ({'; '.join(decision.reasons)})")
+        return self._patiently(lambda: parts.queue.finish(lease, settlement))
 
     def _patiently(self, call: Callable[[], _T]) -> _T:
         """What a whole scan found is not thrown away because a server is gone for a moment."""
@@ -167,7 +211,12 @@ class Settling:
             except XrayGateError:
                 raise
             except Exception:
-                _logger.warning("a write failed; it is tried again in %g s", pause, exc_info=True)
+                _logger.warning(
+                    "a write failed; it is tried again in %g s",
+                    pause,
+                    exc_info=True,
+                    extra=named(LogEvent.WRITE_FAILED),
+                )
                 time.sleep(pause)
         return call()
 

@@ -25,6 +25,7 @@ from xray_gate.core.evidence import (
     ProbeFacts,
     RunState,
 )
+from xray_gate.core.log_fields import log_fields
 from xray_gate.detectors.all_detectors import ALL_DETECTORS
 from xray_gate.detectors.interface import Detector, DetectorRun, Subject
 from xray_gate.detectors.model_xray.detector import ModelXray
@@ -94,10 +95,11 @@ class Scan:
         files = file_digests(request.path)
         draft = _draft(request.ref, digest_of(files), request.policy, request.seed, self._clock())
         draft = replace(draft, model=replace(draft.model, files=files))
-        try:
-            output = self._ask(request, draft)
-        except ScanError as error:
-            output = ScanOutput(_obstructed(draft, request.policy, str(error), self._detectors))
+        with log_fields(scan_id=draft.scan_id, digest=draft.model.digest):
+            try:
+                output = self._ask(request, draft)
+            except ScanError as error:
+                output = ScanOutput(_obstructed(draft, request.policy, str(error), self._detectors))
         finished = replace(output.evidence, finished_at=self._clock().isoformat())
         return replace(output, evidence=finished)
 
