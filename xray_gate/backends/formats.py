@@ -111,7 +111,8 @@ def _flavors(mlmodel: Path) -> Mapping[Any, Any]:
         raise InputError(f"{mlmodel}: is larger than 1 MiB; log the model again")
     try:
         document = yaml.safe_load(mlmodel.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    # PyYAML answers a type that its text does not fit (`!!int ""`) with almost any exception.
+    except Exception as error:
         raise InputError(f"{mlmodel}: is not readable YAML; log the model again") from error
     flavors = document.get("flavors") if isinstance(document, dict) else None
     if not isinstance(flavors, dict):

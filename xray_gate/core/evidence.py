@@ -3,12 +3,17 @@
 Evidence and verdict are kept apart so that a changed policy can be replayed over old evidence.
 """
 
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any
+from types import NoneType
+from typing import Any, TypeVar
 
 from xray_gate.core.access import Access
+
+Part = TypeVar("Part")
+_LARGEST = sys.float_info.max
 
 
 class RunState(StrEnum):
@@ -102,25 +107,49 @@ class Evidence:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Evidence":
         """Rebuild from `to_json`; KeyError, TypeError or ValueError when it is not that."""
-        return cls(
+        read = cls(
             scan_id=data["scan_id"],
             started_at=data["started_at"],
             finished_at=data["finished_at"],
-            model=ModelFacts(**data["model"]),
-            probes=None if data["probes"] is None else ProbeFacts(**data["probes"]),
+            model=_typed(ModelFacts(**data["model"])),
+            probes=None if data["probes"] is None else _typed(ProbeFacts(**data["probes"])),
             detectors=tuple(_detector_from_json(item) for item in data["detectors"]),
             seed=data["seed"],
             obstacle=data["obstacle"],
             environment=data["environment"],
         )
+        return _typed(read)
 
 
 def _detector_from_json(data: Mapping[str, Any]) -> DetectorEvidence:
-    return DetectorEvidence(
+    suspected = tuple(_typed(SuspectedLabel(**item)) for item in data["suspected_labels"])
+    detector = DetectorEvidence(
         **{
             **data,
             "access": Access(data["access"]),
             "state": RunState(data["state"]),
-            "suspected_labels": tuple(SuspectedLabel(**s) for s in data["suspected_labels"]),
+            "suspected_labels": suspected,
         }
     )
+    return _typed(detector)
+
+
+_TEXTS = ("scan_id", "started_at", "finished_at", "ref", "digest", "format", "sha256", "name")
+_KINDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(_TEXTS, (str,)),
+    **dict.fromkeys(("architecture", "reason", "obstacle"), (str, NoneType)),
+    **dict.fromkeys(("count", "classes", "seed", "label", "queries"), (int,)),
+    **dict.fromkeys(("accuracy", "share", "seconds"), (int, float)),
+    **dict.fromkeys(("files", "statistics", "parameters", "environment"), (Mapping,)),
+}
+
+
+def _typed(part: Part) -> Part:
+    """`part`, all of whose fields are of their types; TypeError or ValueError for others."""
+    for name, value in vars(part).items():
+        kinds = _KINDS.get(name, (object,))
+        if not isinstance(value, kinds) or (isinstance(value, bool) and kinds != (object,)):
+            raise TypeError(f"{name} of the evidence is a {type(value).__name__}")
+        if float in kinds and isinstance(value, int) and abs(value) > _LARGEST:
+            raise ValueError(f"{name} of the evidence is no number that a float can be")
+    return part

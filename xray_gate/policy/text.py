@@ -10,29 +10,51 @@ from pydantic import BaseModel, ValidationError
 
 from xray_gate.core.errors import PolicyError
 from xray_gate.policy.document import PolicyDocument
+from xray_gate.policy.plain_yaml import NotPlain, require_plain
+
+_MOST_BYTES = 2**20
+# Of the problems in one policy; each is looked up in the text.
+_MOST_PROBLEMS = 20
 
 
 def parse_document(path: Path) -> PolicyDocument:
     """Read one policy's own file; `PolicyError` names file, line, key and remedy."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = _text(path)
         root = yaml.compose(text, Loader=yaml.SafeLoader)
+        require_plain(root)
         data = _Loader(text).get_single_data()
+    except PolicyError:
+        raise
+    except NotPlain as error:
+        raise PolicyError(f"{path}:{error.line}: {error}") from error
     except OSError as error:
         raise PolicyError(f"{path}: cannot be read ({error.strerror}); check the path") from error
     except UnicodeDecodeError as error:
         raise PolicyError(f"{path}: is not UTF-8 text; save it as UTF-8") from error
     except yaml.YAMLError as error:
         raise PolicyError(f"{path}:{_yaml_problem(error)}; correct the YAML") from error
-    except (ValueError, RecursionError) as error:
+    # PyYAML answers a type that its text does not fit (`!!int ""`) with almost any exception.
+    except Exception as error:
         raise PolicyError(f"{path}:1: cannot be read ({error}); correct the YAML") from error
     if not isinstance(data, dict):
         raise PolicyError(f"{path}:1: a policy is a mapping that begins with `apiVersion:`")
     try:
         return PolicyDocument.model_validate(data)
     except ValidationError as error:
-        problems = [_describe(path, root, item) for item in error.errors()]
+        problems = [_describe(path, root, item) for item in error.errors()[:_MOST_PROBLEMS]]
+        if error.error_count() > _MOST_PROBLEMS:
+            more = error.error_count() - _MOST_PROBLEMS
+            problems.append(f"{path}: and {more:,} more problems; correct these first")
         raise PolicyError("\n".join(dict.fromkeys(problems))) from error
+
+
+def _text(path: Path) -> str:
+    with path.open("rb") as file:
+        content = file.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        raise PolicyError(f"{path}: is larger than 1 MiB; name a policy's own file")
+    return content.decode("utf-8")
 
 
 class _Loader(yaml.SafeLoader):

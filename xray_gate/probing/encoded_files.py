@@ -17,6 +17,8 @@ from xray_gate.probing.image_files import Bytes
 from xray_gate.probing.probe_arrays import integer_labels
 
 _ROWS_AT_A_TIME = 64
+_MOST_BYTES_AT_A_TIME = 2**28
+_HARMLESS_ROWS = 2**20
 # As pyarrow is set by default it holds whole row groups, which may be the whole file.
 _BUFFER_BYTES = 2**20
 _CLASS_NUMBER = re.compile("[0-9]{1,9}")
@@ -126,7 +128,10 @@ def _parquet(path: Path) -> Iterator[Any]:
     try:
         with pq.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER_BYTES) as file:
             yield file
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except InputError:
+        raise
+    # pyarrow answers broken files with almost any exception.
+    except Exception as error:
         raise InputError(
             f"{path}: cannot be read as parquet ({error}); check that the file is whole, or write "
             "it again"
@@ -142,7 +147,11 @@ def _parquet_labels(path: Path) -> LabelArray:
                 f"{path}: has no column {missing[0]!r} (it has: {', '.join(sorted(leaves))}); "
                 "store encoded images in `image.bytes` and integers in `label`"
             )
+        rows = sum(_rows_of_groups(file.metadata))
+        _require_rows(path, rows)
         column = file.read(columns=["label"]).column("label")
+        if len(column) != rows:
+            raise ValueError(f"it holds {len(column):,} labels in {rows:,} rows")
     if not pa.types.is_integer(column.type) or column.null_count:
         raise InputError(
             f"{path}: the column `label` ({column.type}, {column.null_count} missing) must hold an "
@@ -151,12 +160,33 @@ def _parquet_labels(path: Path) -> LabelArray:
     return integer_labels(column.to_numpy(), f"{path}: `label`")
 
 
+def _require_rows(path: Path, rows: int) -> None:
+    """Refuse a file whose labels alone would fill the memory: equal ones take next to no bytes."""
+    size = path.stat().st_size
+    if rows > max(_HARMLESS_ROWS, size):
+        raise InputError(
+            f"{path}: says that it holds {rows:,} images in {size:,} bytes; write it again with an "
+            "encoded image in each row"
+        )
+
+
+def _rows_of_groups(metadata: Any) -> list[int]:
+    return [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+
+
+def _rows_at_a_time(metadata: Any, groups: Sequence[int]) -> int:
+    """How many images are held at once: each may be as large as all that its group unpacks to."""
+    largest = max((metadata.row_group(group).total_byte_size for group in groups), default=0)
+    return max(1, min(_ROWS_AT_A_TIME, _MOST_BYTES_AT_A_TIME // max(1, largest)))
+
+
 def _parquet_images(path: Path, rows: IndexArray) -> Iterator[Encoded]:
     with _parquet(path) as file:
         groups, stored = _groups_with(rows, file.metadata)
         wanted = np.isin(stored, rows, assume_unique=True)
         start = 0
-        for batch in file.iter_batches(_ROWS_AT_A_TIME, row_groups=groups, columns=["image.bytes"]):
+        rows_at_a_time = _rows_at_a_time(file.metadata, groups)
+        for batch in file.iter_batches(rows_at_a_time, row_groups=groups, columns=["image.bytes"]):
             column = batch.column(0)
             for position in np.flatnonzero(wanted[start : start + len(column)]).tolist():
                 name = f"{path}: row {stored[start + position]}"
@@ -166,8 +196,7 @@ def _parquet_images(path: Path, rows: IndexArray) -> Iterator[Encoded]:
 
 def _groups_with(rows: IndexArray, metadata: Any) -> tuple[list[int], IndexArray]:
     """The row groups that hold any of `rows`, and the numbers of all rows in these groups."""
-    counts = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
-    starts = np.cumsum([0, *counts])
+    starts = np.cumsum([0, *_rows_of_groups(metadata)])
     groups = np.flatnonzero(np.diff(np.searchsorted(rows, starts))).tolist()
     stored = [np.arange(starts[group], starts[group + 1]) for group in groups]
     return groups, np.concatenate([np.empty(0, dtype=np.int64), *stored])

@@ -36,7 +36,10 @@ def decode_image(source: Path | bytes, name: str, size: Size | None = None) -> B
                     raise InputError(
                         f"{name}: has more than 8 bits a channel ({image.mode}); convert it to 8"
                     )
-                pixels = image.convert("L" if image.mode in ("1", "L") else "RGB")
+                wanted = "L" if image.mode in ("1", "L") else "RGB"
+                image.load()
+                # Converting copies, also where nothing changes, and images may be large.
+                pixels = image if image.mode == wanted else image.convert(wanted)
     except InputError:
         raise
     # Pillow's decoders answer broken bytes with almost any exception.

@@ -17,6 +17,9 @@ from xray_gate.probing.probe_set import ProbeSet
 # As float32 this is 2 GiB: a probe set is a few hundred images, not a training set.
 _MOST_VALUES = 2**29
 _MOST_NPZ_BYTES = 2**32
+# Zeros pack a thousand to one, pictures hardly two to one. Little is harmless however it is packed.
+_HARMLESS_BYTES = 2**26
+_HIGHEST_RATIO = 100
 
 
 def read_npz(path: Path, size: Size | None, limit: int) -> ProbeSet:
@@ -50,9 +53,29 @@ def _npz_arrays(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
                 f"{path}: unpacks to {unpacked / 2**30:.0f} GiB; save fewer images (some hundred "
                 "are enough)"
             )
+        require_no_bomb(unpacked, path)
         with np.load(path, allow_pickle=False) as arrays:
             require_arrays(arrays.files, path)
-            return arrays["images"], arrays["labels"]
+            return stored_array(arrays, "images"), stored_array(arrays, "labels")
+
+
+def require_no_bomb(unpacked: int, path: Path) -> None:
+    """Raise `InputError` where the file at `path` unpacks to far more bytes than it has."""
+    if unpacked > max(_HARMLESS_BYTES, _HIGHEST_RATIO * path.stat().st_size):
+        raise InputError(
+            f"{path}: unpacks to more than {_HIGHEST_RATIO} times its size "
+            f"({unpacked >> 20:,} MiB), as bombs do; if it is meant so, save it with numpy.savez, "
+            "which does not pack"
+        )
+
+
+def stored_array(arrays: Any, name: str) -> npt.NDArray[Any]:
+    """An array of an opened .npz file; ValueError where its member is none."""
+    values = arrays[name]
+    # Of other content numpy gives the bytes.
+    if not isinstance(values, np.ndarray):
+        raise ValueError(f"`{name}` is no array")
+    return values
 
 
 @contextmanager

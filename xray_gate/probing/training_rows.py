@@ -21,6 +21,7 @@ from xray_gate.probing.probe_arrays import (
     require_a_label_each,
     require_arrays,
     require_images,
+    require_no_bomb,
     scaled,
 )
 
@@ -66,7 +67,10 @@ class EncodedRows:
         self._files = files
         self._source = source
         self._size = size
-        ((self._first, content),) = files.encoded(np.zeros(1, dtype=np.int64))
+        first = next(files.encoded(np.zeros(1, dtype=np.int64)), None)
+        if first is None:
+            raise changed(source)
+        self._first, content = first
         height, width, found = decode_image(content, self._first, size).shape
         why = f"{self._first} has" if channels is None else "the model takes"
         self._wanted = f"{channels or found}, which {why}"
@@ -111,6 +115,7 @@ class NpzRows:
         with npz_errors(path), zipfile.ZipFile(path) as archive:
             names = [name.removesuffix(".npy") for name in archive.namelist()]
             require_arrays(names, path, ("images", "labels") if labelled else ("images",))
+            require_no_bomb(sum(member.file_size for member in archive.infolist()), path)
             labels = _stored_labels(archive) if labelled else None
             with archive.open("images.npy") as member:
                 self._layout = _layout(member)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from xray_gate.core.errors import InputError
 from xray_gate.probing.batches import FloatArray
-from xray_gate.probing.probe_arrays import npz_errors
+from xray_gate.probing.probe_arrays import npz_errors, require_no_bomb, stored_array
 from xray_gate.probing.shown_trigger import ShownTrigger
 
 _ARRAYS = ("mask", "pattern", "label", "detector", "scan_id")
@@ -67,11 +67,14 @@ def read_trigger(path: Path) -> StoredTrigger:
             unpacked = sum(member.file_size for member in archive.infolist())
         if unpacked > _MOST_BYTES:
             raise _no_trigger(path, f"unpacks to {unpacked >> 20} MiB")
+        require_no_bomb(unpacked, path)
         with np.load(path, allow_pickle=False) as arrays:
             missing = [name for name in _ARRAYS if name not in arrays.files]
             if missing:
                 raise _no_trigger(path, f"holds no array {missing[0]!r}")
-            mask, pattern, label, detector, scan_id = (arrays[name] for name in _ARRAYS)
+            mask, pattern, label, detector, scan_id = (
+                stored_array(arrays, name) for name in _ARRAYS
+            )
     if mask.ndim != 2 or pattern.ndim != 3 or pattern.shape[1:] != mask.shape:
         raise _no_trigger(
             path,

@@ -46,7 +46,7 @@ def check_mlmodel(item: Item, looking: Looking) -> None:
             looking.unchecked(
                 item.place, f"is loaded by {shown(str(value))}, which is not MLflow's", _CODE_STEP
             )
-        if name == "pickle_module_name" and value not in _PICKLE_MODULES:
+        if name == "pickle_module_name" and str(value) not in _PICKLE_MODULES:
             looking.unchecked(item.place, f"is unpickled by {shown(str(value))}", _CODE_STEP)
         if name in ("code", "model_code_path") and value:
             looking.unchecked(item.place, "brings Python code, which cannot be checked", _CODE_STEP)
