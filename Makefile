@@ -4,9 +4,12 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+# For each kind of input; KINDS names some of them (tests/fuzz/kinds.py), nothing all.
+FUZZ_SECONDS ?= 60
+KINDS  ?=
 EXTRA  ?= $(shell command -v nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
 
-.PHONY: demo test test-slow test-triggers lint format bench clean
+.PHONY: demo test test-slow test-triggers fuzz lint format bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/xray-gate demo
@@ -21,6 +24,10 @@ test-triggers: $(VENV)/installed
 
 test-slow: $(VENV)/installed
 	$(BIN)/pytest -m slow
+
+# Readers of foreign input, by a fuzzer that follows coverage; what it finds is left in .fuzz/.
+fuzz: $(VENV)/fuzz-installed
+	$(BIN)/python -m tests.fuzz.run --seconds $(FUZZ_SECONDS) $(KINDS)
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
@@ -43,5 +50,10 @@ $(VENV)/installed: pyproject.toml constraints.txt
 		--constraint constraints.txt --editable ".[$(EXTRA),lab,dev]"
 	touch $@
 
+$(VENV)/fuzz-installed: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable ".[fuzz]"
+	touch $@
+
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
