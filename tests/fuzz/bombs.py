@@ -223,6 +223,13 @@ BOMBS = (
     Bomb("policy: merges", read_policy, "p.yaml", _merges, "stands for more than 100,000"),
     Bomb("policy: itself", read_policy, "p.yaml", _yaml("x: &a [*a]\n"), "refers to itself"),
     Bomb("policy: nested", read_policy, "p.yaml", _yaml("x: " + _DEEP), "cannot be read"),
+    Bomb(
+        "policy: nested parameters",
+        read_policy,
+        "p.yaml",
+        _yaml("  others: {a: {parameters: {b: " + "[" * 300 + "]" * 300 + "}}}\n"),
+        "is nested more than 50 deep; make it flatter",
+    ),
     Bomb("policy: long number", read_policy, "p.yaml", _yaml(f"classes: {_LONG}\n"), "digits"),
     Bomb(
         "policy: long hexadecimal",

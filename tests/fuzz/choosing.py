@@ -33,7 +33,7 @@ ODD_VALUES: tuple[Any, ...] = (
     ),
     *([], {}, [[]], {"": ""}, [0, 1, 2], {"0": 0}, [None] * 70),
 )
-_DEEP = 60
+_DEEP = (1, 3, 50, 300)
 _MOST_PLACES = 2000
 _MOST_UNPACKED = 2**20
 
@@ -71,8 +71,9 @@ def changed_tree(tree: Any, choose: Choose, words: Sequence[Any] = ()) -> Any:
         # Something else of the same tree.
         new = _copied(part(copy, found[choose(len(found))]))
     if what == 1:
-        for _ in range(choose(_DEEP)):
-            new = [new] if choose(2) else {"a": new}
+        in_lists = choose(2)
+        for _ in range(_DEEP[choose(len(_DEEP))]):
+            new = [new] if in_lists else {"a": new}
     if not path:
         return new
     holder, key = part(copy, path[:-1]), path[-1]

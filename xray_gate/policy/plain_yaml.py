@@ -3,6 +3,8 @@
 import yaml
 
 _MOST_NODES = 100_000
+# What is nested some hundred deep cannot be written down any more.
+_MOST_LEVELS = 50
 # Python takes quadratic time for the digits, and refuses to write down what is longer still.
 _LONGEST_NUMBER = 200
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
@@ -27,31 +29,36 @@ def require_plain(root: yaml.Node | None) -> None:
 
 
 class _Sizes:
-    """How many nodes each node stands for; None while it is looked at."""
+    """How many nodes each node stands for, and how many levels; None while it is looked at."""
 
     def __init__(self) -> None:
-        self._known: dict[int, int | None] = {}
+        self._known: dict[int, tuple[int, int] | None] = {}
 
-    def of(self, node: yaml.Node) -> int:
+    def of(self, node: yaml.Node) -> tuple[int, int]:
         line = node.start_mark.line + 1 if node.start_mark else 1
-        if id(node) in self._known:
-            size = self._known[id(node)]
-            if size is None:
-                raise NotPlain(line, "refers to itself; write out what is meant")
-            return size
-        self._known[id(node)] = None
-        size = 1
+        if id(node) not in self._known:
+            self._known[id(node)] = None
+            self._known[id(node)] = self._counted(node, line)
+        known = self._known[id(node)]
+        if known is None:
+            raise NotPlain(line, "refers to itself; write out what is meant")
+        return known
+
+    def _counted(self, node: yaml.Node, line: int) -> tuple[int, int]:
         if isinstance(node, yaml.ScalarNode):
             _require_text(node, line)
-        elif isinstance(node, yaml.CollectionNode):
-            for child in node.value:
-                size += sum(map(self.of, child if isinstance(child, tuple) else (child,)))
-                if size > _MOST_NODES:
-                    raise NotPlain(
-                        line, f"stands for more than {_MOST_NODES:,} values; use fewer aliases (*)"
-                    )
-        self._known[id(node)] = size
-        return size
+        size, levels = 1, 1
+        for child in node.value if isinstance(node, yaml.CollectionNode) else ():
+            for part in child if isinstance(child, tuple) else (child,):
+                of_part, below = self.of(part)
+                size, levels = size + of_part, max(levels, 1 + below)
+            if size > _MOST_NODES:
+                raise NotPlain(
+                    line, f"stands for more than {_MOST_NODES:,} values; use fewer aliases (*)"
+                )
+            if levels > _MOST_LEVELS:
+                raise NotPlain(line, f"is nested more than {_MOST_LEVELS} deep; make it flatter")
+        return size, levels
 
 
 def _require_text(node: yaml.ScalarNode, line: int) -> None:
