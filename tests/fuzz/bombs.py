@@ -192,6 +192,16 @@ def _one_large_row() -> bytes:
     return _parquet({"image.bytes": repeated, "label": labels}, row_group_size=count)
 
 
+def _large_images() -> bytes:
+    image = _largest_image()
+    return _parquet({"image.bytes": pa.array([image] * 4, pa.binary()), "label": [0, 1, 2, 3]})
+
+
+def _largest_image() -> bytes:
+    """About as many pixels as Pillow decodes."""
+    return _png(9400, _packed(9400 * (1 + 3 * 9400)))
+
+
 def _json(text: str) -> Callable[[], bytes]:
     return text.encode
 
@@ -285,7 +295,7 @@ BOMBS = (
         "image: as many pixels as are decoded",
         _image,
         "i.png",
-        lambda: _png(9400, _packed(9400 * (1 + 3 * 9400))),
+        _largest_image,
         "",
         most_mb=1000,
     ),
@@ -306,6 +316,14 @@ BOMBS = (
     Bomb("probes: equal rows", read_probes, "t.parquet", _many_rows, "says that it holds"),
     Bomb("training: equal rows", _training, "t.parquet", _many_rows, "says that it holds"),
     Bomb("probes: a large row", read_probes, "t.parquet", _one_large_row, "decoded", most_mb=700),
+    Bomb(
+        "probes: large images",
+        read_probes,
+        "t.parquet",
+        _large_images,
+        "more than 100 times their size, as bombs do; give ordinary",
+        most_mb=1400,
+    ),
     Bomb("training: a large row", _training, "t.parquet", _one_large_row, "decoded", most_mb=700),
     Bomb("child: 4 GiB header", _answer, "a", lambda: b"\xff" * 4, "announced a header"),
     Bomb(

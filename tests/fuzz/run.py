@@ -4,15 +4,16 @@ Ends non-zero where a reader crashed, hung, took too much memory, or let garbage
 """
 
 import argparse
+import os
 import re
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.fuzz.kinds import NAMES
+from tests.fuzz.scratch import temporary
 
 _MEMORY_MB = 2048
 _SECONDS_AN_INPUT = 25
@@ -45,7 +46,7 @@ def fuzz(name: str, seconds: int, crashes: Path, seed: int) -> Result:
     """Fuzz one kind for `seconds`, in a process of its own; its crashes are left in `crashes`."""
     crashes.mkdir(parents=True, exist_ok=True)
     before = {*crashes.iterdir()}
-    with tempfile.TemporaryDirectory(prefix="xray-gate-fuzz-") as folder:
+    with temporary() as folder:
         corpus = Path(folder) / "corpus"
         corpus.mkdir()
         command = [
@@ -61,6 +62,8 @@ def fuzz(name: str, seconds: int, crashes: Path, seed: int) -> Result:
             text=True,
             errors="replace",
             check=False,
+            # libFuzzer ends the process without any tidying up.
+            env={**os.environ, "TMPDIR": folder},
             timeout=seconds + _SECONDS_MORE,
         )
     said = ended.stdout

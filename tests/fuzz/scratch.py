@@ -6,11 +6,16 @@ from functools import cache
 from pathlib import Path
 
 
-@cache
-def _folder() -> "tempfile.TemporaryDirectory[str]":
+def temporary() -> "tempfile.TemporaryDirectory[str]":
+    """A folder in memory, unless TMPDIR names a place."""
     memory = "/dev/shm"
     usable = "TMPDIR" not in os.environ and os.access(memory, os.W_OK)
     return tempfile.TemporaryDirectory(prefix="xray-gate-fuzz-", dir=memory if usable else None)
+
+
+@cache
+def _folder() -> "tempfile.TemporaryDirectory[str]":
+    return temporary()
 
 
 def folder(name: str) -> Path:

@@ -16,6 +16,10 @@ from xray_gate.probing.image_files import Bytes, Size, decode_image
 from xray_gate.probing.probe_arrays import balanced, read_npz, require_room, scaled
 from xray_gate.probing.probe_set import ProbeSet
 
+# Of blank pictures, that they are small when encoded says little; many large ones are no probes.
+_HARMLESS_BYTES = 2**28
+_HIGHEST_RATIO = 100
+
 
 def read_probes(path: Path, size: Size | None = None, limit: int = 2000) -> ProbeSet:
     """The clean labelled images in `path`, in [0, 1], with `size` (height, width) if given.
@@ -48,9 +52,18 @@ def read_probes(path: Path, size: Size | None = None, limit: int = 2000) -> Prob
 def _read_encoded(files: EncodedFiles, path: Path, size: Size | None, limit: int) -> ProbeSet:
     chosen = balanced(files.labels, limit)
     images: list[tuple[str, Bytes]] = []
+    encoded = decoded = 0
     for name, content in files.encoded(chosen):
         images.append((name, decode_image(content, name, size)))
         require_room(len(images), images[-1][1].shape, path)
+        encoded += len(content) if isinstance(content, bytes) else content.stat().st_size
+        decoded += images[-1][1].size
+        if decoded > max(_HARMLESS_BYTES, _HIGHEST_RATIO * encoded):
+            raise InputError(
+                f"{name}: the images up to this one unpack to more than {_HIGHEST_RATIO} times "
+                "their size, as bombs do; give ordinary pictures, or set `size` in the policy's "
+                "preprocessing"
+            )
     return ProbeSet(_stacked(images, path), files.labels[chosen], source=str(path))
 
 

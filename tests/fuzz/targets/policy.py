@@ -34,8 +34,9 @@ def target(data: bytes) -> None:
     try:
         policy = read_policy(path)
     except PolicyError as error:
-        # Some of pydantic's own problems say what is allowed, and no more.
-        require(error, str(path), step=": ")
+        # The file, or the calibration that it names. Some of pydantic's own problems say what is
+        # allowed, and no more.
+        require(error, str(path.parent), step=": ")
         return
     assert Policy.from_json(policy.to_json()).digest == policy.digest
     measured = clean()
