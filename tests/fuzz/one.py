@@ -3,7 +3,6 @@
 What follows the kind are a folder for the inputs that were found and libFuzzer's own options.
 """
 
-import importlib
 import sys
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import numpy as np
 with atheris.instrument_imports(include=["xray_gate"]):
     from tests.fuzz.kinds import Fuzzed, kind
 
-    # The readers are imported with the target, and the rest of the product is left as it is.
+    # The readers are imported with the target, so that their branches are seen.
     KIND: Fuzzed = kind(sys.argv[1])
 
 
@@ -41,6 +40,4 @@ def _escaped(word: bytes) -> str:
 
 
 if __name__ == "__main__":
-    # Under this name, too, so that what is unpickled by name finds the module.
-    importlib.import_module("tests.fuzz.kinds")
     main(Path(sys.argv[2]), sys.argv[3:])
