@@ -6,12 +6,14 @@ from hypothesis import strategies as st
 
 from xray_gate.core.access import Access
 from xray_gate.core.evidence import (
+    AnswerFacts,
     DetectorEvidence,
     Evidence,
     ModelFacts,
     ProbeFacts,
     RunState,
     SuspectedLabel,
+    WayOfAsking,
 )
 
 shares = st.floats(0, 1)
@@ -36,6 +38,9 @@ detectors = st.builds(
     seconds=numbers,
     parameters=mappings,
 )
+ways = st.builds(
+    WayOfAsking, asked=st.integers(0), disagreed=st.integers(0), rounded=st.integers(0)
+)
 evidences = st.builds(
     Evidence,
     scan_id=st.text(),
@@ -57,6 +62,13 @@ evidences = st.builds(
     seed=st.integers(0),
     obstacle=st.none() | st.text(),
     environment=mappings,
+    answers=st.none()
+    | st.builds(
+        AnswerFacts,
+        check_queries=st.integers(0),
+        clean_among_probing=ways,
+        probing_among_clean=ways,
+    ),
 )
 
 
@@ -80,12 +92,24 @@ SOME = Evidence(
 )
 
 
-@pytest.mark.parametrize("key", sorted(SOME.to_json()))
+@pytest.mark.parametrize("key", sorted(SOME.to_json().keys() - {"answers"}))
 def test_evidence_without_one_of_its_keys_is_refused(key: str) -> None:
     data = SOME.to_json()
     del data[key]
     with pytest.raises(KeyError, match=key):
         Evidence.from_json(data)
+
+
+def test_older_evidence_has_no_answers() -> None:
+    data = SOME.to_json()
+    del data["answers"]
+    assert Evidence.from_json(data) == SOME
+
+
+@pytest.mark.parametrize("broken", [{}, {"check_queries": 1}, [], "none", {"asked": 1}])
+def test_answers_that_are_none_are_refused(broken: object) -> None:
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        Evidence.from_json(SOME.to_json() | {"answers": broken})
 
 
 def test_an_unknown_state_is_refused() -> None:

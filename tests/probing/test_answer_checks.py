@@ -16,7 +16,8 @@ from tests.fakes.oracles import (
 from tests.fakes.soft_oracles import SoftOracle
 from tests.probing.asking import CENTRES, images, rng, stamps
 from xray_gate.core.errors import ModelAnswerError
-from xray_gate.probing.answer_checks import CheckedOracle, check_answers, recheck
+from xray_gate.probing.answer_checks import CheckedOracle, check_answers
+from xray_gate.probing.answers import recheck
 from xray_gate.probing.batches import Batch, FloatArray, JoinedPlanes, LabelArray
 from xray_gate.probing.oracle import HardLabelOracle
 from xray_gate.probing.planes import plane_through

@@ -66,6 +66,38 @@ class ProbeFacts:
 
 
 @dataclass(frozen=True)
+class WayOfAsking:
+    """Questions that were asked in other company than before: so many, and other answers to these.
+
+    `rounded` of those that `disagreed` are held against nobody: they lie on a boundary, and their
+    labels depend on the size of a batch and not on what else is in it.
+    """
+
+    asked: int
+    disagreed: int
+    rounded: int
+
+    @property
+    def held(self) -> int:
+        """How many disagreements nothing excuses."""
+        return self.disagreed - self.rounded
+
+
+@dataclass(frozen=True)
+class AnswerFacts:
+    """Whether the model answered alike in whatever company a question came.
+
+    `clean_among_probing`: clean samples in batches of probe points, against their labels in clean
+    batches; `probing_among_clean`: the reverse. `check_queries` counts all questions that were
+    hidden in the detectors' batches, or asked after them.
+    """
+
+    check_queries: int
+    clean_among_probing: WayOfAsking
+    probing_among_clean: WayOfAsking
+
+
+@dataclass(frozen=True)
 class ModelFacts:
     """What is known of the model that answered.
 
@@ -86,8 +118,9 @@ class ModelFacts:
 class Evidence:
     """All that one scan found out.
 
-    `obstacle` says why the model could not be scanned, or not to the end; what detectors found
-    before that stands.
+    `obstacle` says why the model could not be scanned, or not to the end, or not be believed; what
+    detectors found before that stands. `answers` is None where the model could not be asked, or not
+    be trusted at all.
     """
 
     scan_id: str
@@ -99,6 +132,7 @@ class Evidence:
     seed: int
     obstacle: str | None = None
     environment: Mapping[str, Any] = field(default_factory=dict)
+    answers: AnswerFacts | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values, read back by `from_json`."""
@@ -117,8 +151,19 @@ class Evidence:
             seed=data["seed"],
             obstacle=data["obstacle"],
             environment=data["environment"],
+            # Older evidence has none.
+            answers=_answers_from_json(data.get("answers")),
         )
         return _typed(read)
+
+
+def _answers_from_json(data: Mapping[str, Any] | None) -> AnswerFacts | None:
+    if data is None:
+        return None
+    ways = {
+        name: WayOfAsking(**data[name]) for name in ("clean_among_probing", "probing_among_clean")
+    }
+    return AnswerFacts(**{**data, **ways})
 
 
 def _detector_from_json(data: Mapping[str, Any]) -> DetectorEvidence:

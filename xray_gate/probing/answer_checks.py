@@ -5,10 +5,23 @@ other. Its labels then say nothing about its decision regions, so the scan must 
 process may also tell labels from probabilities, and answer one of the two as another model would.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
-import numpy.typing as npt
 
 from xray_gate.core.errors import ModelAnswerError, NoGradients
+from xray_gate.core.evidence import AnswerFacts
+from xray_gate.probing.answers import (
+    apart,
+    ask,
+    ask_soft,
+    likeliest,
+    recheck,
+    require_close,
+    require_equal,
+    require_largest,
+    require_probabilities,
+)
 from xray_gate.probing.batches import (
     Batch,
     FloatArray,
@@ -17,6 +30,8 @@ from xray_gate.probing.batches import (
     JoinedPlanes,
     LabelArray,
 )
+from xray_gate.probing.clean_rows import CleanSamples
+from xray_gate.probing.company import Company
 from xray_gate.probing.oracle import (
     HardLabelOracle,
     Slopes,
@@ -26,19 +41,8 @@ from xray_gate.probing.oracle import (
     is_soft,
 )
 
-_CAUSES = (
-    "Likely causes: random layers or dropout at inference, batch normalisation in training mode, "
-    "a scale computed over the whole batch, or state kept between calls. Export the model in "
-    "evaluation mode and scan again"
-)
-
 _REPEATED = "repeated within a batch"
-
-# Half precision in another place of a batch, or in another batch, rounds otherwise: by 0.03 for a
-# logit of 32 to 64, which moves a probability by 3 % of itself.
-_RELATIVE = 0.05
-_ABSOLUTE = 1e-3
-_SUM = 1e-3
+_OWN, _REPEAT, _CLEAN = range(3)
 
 # Boundaries are followed by many small batches, each of which would else double.
 _ROWS_FOR_A_REPEAT = 16
@@ -49,21 +53,30 @@ _BY_QUERIES = "set `patches_by: queries`, or give it in a format of PyTorch"
 
 
 class CheckedOracle:
-    """Hides repeated questions in every batch and compares their answers.
+    """Hides repeated questions, and clean samples, in every batch and compares their answers.
 
     Each call asks `repeats` random rows a second time, at random places of the batch, and strips
     those answers again; of points of several planes, which come in many small batches, a sixteenth
-    and one more if that is fewer. After probabilities, it also asks for the labels of as many
-    random rows, and for the probabilities of one row alone. Questions for slopes are not repeated;
-    two are asked again for their probabilities. `check_queries` counts these over all calls.
+    and one more if that is fewer. With `clean`, one clean sample and a few more in large batches
+    stand at other random places, and some questions are remembered for `compare` (`company`). After
+    probabilities, it also asks for the labels of as many random rows, and for the probabilities of
+    one row alone. Questions for slopes are not repeated; two are asked again for their
+    probabilities. `check_queries` counts these over all calls.
     """
 
-    def __init__(self, oracle: HardLabelOracle, rng: np.random.Generator, repeats: int = 8) -> None:
+    def __init__(
+        self,
+        oracle: HardLabelOracle,
+        rng: np.random.Generator,
+        repeats: int = 8,
+        clean: CleanSamples | None = None,
+    ) -> None:
         if repeats < 1:
             raise ValueError(f"at least one question must be repeated, got {repeats}")
         self._oracle = oracle
         self._rng = rng
         self._repeats = repeats
+        self._company = None if clean is None else Company(clean, rng)
         self.check_queries = 0
 
     @property
@@ -80,11 +93,22 @@ class CheckedOracle:
         """As the oracle behind it; raises `ModelAnswerError` if a repeated question disagrees."""
         if len(batch) == 0:
             return self._oracle.labels(batch)
-        rows, hidden = self._with_repeats(batch)
-        answers = _ask(self._oracle, batch, rows)
-        self.check_queries += int(np.count_nonzero(hidden))
-        labels: LabelArray = answers[~hidden]
-        _require_equal(labels[rows[hidden]], answers[hidden], _REPEATED)
+        mixed = self._mixed(batch)
+        answers = ask(self._oracle, mixed.batch)
+        labels: LabelArray = answers[mixed.own]
+        if self._company is not None:
+            # First, so that it is counted also where a repeat disagrees.
+            right = answers[mixed.clean] == self._company.expected(mixed.samples)
+            self._company.saw_clean(mixed.samples, right, mixed.batch, mixed.clean)
+        require_equal(labels[mixed.repeated], answers[mixed.repeats], _REPEATED)
+        if self._company is not None:
+            classes = self.classes
+            self._company.saw_points(
+                batch,
+                lambda rows: labels[rows][:, None] == np.arange(classes),
+                classes,
+                soft=False,
+            )
         return labels
 
     def probabilities(self, batch: Batch) -> FloatArray:
@@ -97,12 +121,19 @@ class CheckedOracle:
         count = len(batch)
         if count == 0:
             return oracle.probabilities(batch)
-        rows, hidden = self._with_repeats(batch)
-        answers = _ask_soft(oracle, batch, rows)
-        self.check_queries += int(np.count_nonzero(hidden))
-        found: FloatArray = answers[~hidden]
-        _require_close(found[rows[hidden]], answers[hidden], _REPEATED)
+        mixed = self._mixed(batch)
+        answers = ask_soft(oracle, mixed.batch)
+        found: FloatArray = answers[mixed.own]
+        if self._company is not None:
+            expected = self._company.expected(mixed.samples)
+            right = likeliest(answers[mixed.clean])[np.arange(len(expected)), expected]
+            self._company.saw_clean(mixed.samples, right, mixed.batch, mixed.clean)
+        require_close(found[mixed.repeated], answers[mixed.repeats], _REPEATED)
         self._check_apart(oracle, batch, found)
+        if self._company is not None:
+            self._company.saw_points(
+                batch, lambda rows: likeliest(found[rows]), self.classes, soft=True
+            )
         return found
 
     def slopes(self, batch: Batch, label: int) -> Slopes:
@@ -116,7 +147,7 @@ class CheckedOracle:
         if len(batch) == 0:
             return found
         try:
-            _require_probabilities(found.probabilities, len(batch), oracle.classes)
+            require_probabilities(found.probabilities, len(batch), oracle.classes)
         except ModelAnswerError as error:
             raise NoGradients(
                 f"the form of the model that gives gradients fails: {error}"
@@ -124,9 +155,9 @@ class CheckedOracle:
         if not np.isfinite(found.log_odds).all():
             raise NoGradients(f"the model's gradients are NaN or infinite; {_BY_QUERIES}")
         chosen = self._rng.integers(0, len(batch), size=_COMPARED)
-        again = _ask_soft(oracle, batch, chosen)
+        again = ask_soft(oracle, batch.take(chosen))
         self.check_queries += _COMPARED
-        if (_apart(found.probabilities[chosen], again)).any():
+        if (apart(found.probabilities[chosen], again)).any():
             raise NoGradients(
                 "the form of the model that gives gradients answers with other probabilities than "
                 f"the model itself; {_BY_QUERIES}"
@@ -136,24 +167,71 @@ class CheckedOracle:
     def _check_apart(self, oracle: SoftLabelOracle, batch: Batch, found: FloatArray) -> None:
         """Ask some of `batch` again in other ways; `found` are the answers to all of it."""
         chosen = self._rng.integers(0, len(batch), size=self._repeats)
-        labels = _ask(oracle, batch, chosen)
+        labels = ask(oracle, batch.take(chosen))
         self.check_queries += len(chosen)
-        _require_largest(found[chosen], labels)
+        require_largest(found[chosen], labels)
         alone = self._rng.integers(0, len(batch), size=1)
-        again = _ask_soft(oracle, batch, alone)
+        again = ask_soft(oracle, batch.take(alone))
         self.check_queries += 1
-        _require_close(found[alone], again, "asked for alone")
+        require_close(found[alone], again, "asked for alone")
 
-    def _with_repeats(self, batch: Batch) -> tuple[IndexArray, npt.NDArray[np.bool_]]:
-        """The rows to ask for, and which of them are hidden repeats."""
+    def compare(self) -> None:
+        """Ask some of the questions again among clean samples, and those as `recheck` does.
+
+        Done after the detectors; `facts` says what came of it. Raises `ModelAnswerError` where
+        the clean samples have other labels than at first, and does nothing without any.
+        """
+        if self._company is None:
+            return
+        before = self._company.queries
+        try:
+            self._company.compare(self._oracle)
+        finally:
+            self.check_queries += self._company.queries - before
+
+    @property
+    def facts(self) -> AnswerFacts | None:
+        """How the model answered in other company so far; None without clean samples."""
+        return None if self._company is None else self._company.facts(self.check_queries)
+
+    def _mixed(self, batch: Batch) -> "_Mixed":
+        """`batch` with what is hidden in it."""
         count, repeats = len(batch), self._repeats
         if isinstance(batch, JoinedPlanes):
             repeats = min(repeats, 1 + count // _ROWS_FOR_A_REPEAT)
         repeated = self._rng.integers(0, count, size=repeats)
-        places = self._rng.integers(0, count + 1, size=repeats)
-        rows = np.insert(np.arange(count), places, repeated)
-        hidden = np.insert(np.zeros(count, dtype=bool), places, np.True_)
-        return rows, hidden
+        clean = None if self._company is None else self._company.mixed_into(batch)
+        samples = np.empty(0, dtype=np.int64) if clean is None else clean.samples
+        hidden = np.concatenate([repeated, count + np.arange(len(samples))])
+        kinds = np.repeat([_REPEAT, _CLEAN], [repeats, len(samples)])
+        self.check_queries += len(hidden)
+        places = self._rng.integers(0, count + 1, size=len(hidden))
+        rows = np.insert(np.arange(count), places, hidden)
+        kind = np.insert(np.full(count, _OWN), places, kinds)
+        return _Mixed(
+            batch=batch.take(rows) if clean is None else clean.ask(rows),
+            own=np.flatnonzero(kind == _OWN),
+            repeats=np.flatnonzero(kind == _REPEAT),
+            repeated=rows[kind == _REPEAT],
+            clean=np.flatnonzero(kind == _CLEAN),
+            samples=samples[rows[kind == _CLEAN] - count],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Mixed:
+    """A batch with what is hidden in it: the places of each, all int64.
+
+    `repeated` are the questions asked a second time at `repeats`, `samples` the clean samples that
+    stand at `clean`.
+    """
+
+    batch: Batch
+    own: IndexArray
+    repeats: IndexArray
+    repeated: IndexArray
+    clean: IndexArray
+    samples: IndexArray
 
 
 def check_answers(
@@ -164,103 +242,11 @@ def check_answers(
     Asks for all in one batch, again in another order, for `singles` of them one at a time, and
     for all once more: 3 * n + singles queries. Raises `ModelAnswerError` on any disagreement.
     """
-    labels = _ask(oracle, images, np.arange(len(images)))
+    labels = ask(oracle, images)
     recheck(oracle, images, labels, rng)
     chosen = rng.permutation(len(images))[:singles]
-    alone = np.array([_ask(oracle, images, row[None])[0] for row in chosen], dtype=np.int64)
-    _require_equal(labels[chosen], alone, "asked for one at a time")
-    again = _ask(oracle, images, np.arange(len(images)))
-    _require_equal(labels, again, "asked for a second time")
+    alone = np.array([ask(oracle, images.take(row[None]))[0] for row in chosen], dtype=np.int64)
+    require_equal(labels[chosen], alone, "asked for one at a time")
+    again = ask(oracle, images)
+    require_equal(labels, again, "asked for a second time")
     return labels
-
-
-def recheck(
-    oracle: HardLabelOracle, images: Images, labels: LabelArray, rng: np.random.Generator
-) -> None:
-    """Ask for `images` in another order: n queries, whose answers must be `labels`, int64 (n,).
-
-    Done again after the detectors, it notices a model whose answers change over time. Raises
-    `ModelAnswerError` on any disagreement.
-    """
-    order = rng.permutation(len(images))
-    _require_equal(labels[order], _ask(oracle, images, order), "asked for again in another order")
-
-
-def _ask(oracle: HardLabelOracle, batch: Batch, rows: IndexArray) -> LabelArray:
-    answers = oracle.labels(batch.take(rows))
-    if answers.shape != rows.shape:
-        raise ModelAnswerError(
-            f"{len(rows)} questions got answers of the shape {answers.shape}; check that the "
-            "model takes batches of any size and gives one answer for each image"
-        )
-    if len(answers) and (answers.min() < 0 or answers.max() >= oracle.classes):
-        raise ModelAnswerError(
-            f"labels from {answers.min()} to {answers.max()} came from a model of "
-            f"{oracle.classes} classes; check which of its outputs holds the class scores"
-        )
-    return answers
-
-
-def _ask_soft(oracle: SoftLabelOracle, batch: Batch, rows: IndexArray) -> FloatArray:
-    answers = oracle.probabilities(batch.take(rows))
-    _require_probabilities(answers, len(rows), oracle.classes)
-    return answers
-
-
-def _require_probabilities(answers: FloatArray, questions: int, classes: int) -> None:
-    if answers.shape != (questions, classes):
-        raise ModelAnswerError(
-            f"{questions} questions got probabilities of the shape {answers.shape} from a model of "
-            f"{classes} classes; check that the model takes batches of any size and gives "
-            "one row of scores for each image"
-        )
-    least, most = float(answers.min()), float(answers.max())
-    sums = answers.sum(axis=1, dtype=np.float64)
-    if not (np.isfinite(least) and np.isfinite(most)):
-        raise ModelAnswerError(
-            "the model gave probabilities that are NaN or infinite; check its weights and the "
-            "policy's `preprocessing`"
-        )
-    if least < 0 or most > 1 + _SUM or np.abs(sums - 1).max() > _SUM:
-        raise ModelAnswerError(
-            f"the model gave probabilities from {least:.3g} to {most:.3g} whose sums go from "
-            f"{sums.min():.3g} to {sums.max():.3g}; set `outputs: logits`, or export it so that "
-            "each row sums to 1"
-        )
-
-
-def _require_equal(first: LabelArray, second: LabelArray, how: str) -> None:
-    wrong = int(np.count_nonzero(first != second))
-    if wrong:
-        raise ModelAnswerError(
-            f"the model gave another label for {wrong} of {len(first)} images {how}. {_CAUSES}"
-        )
-
-
-def _require_close(first: FloatArray, second: FloatArray, how: str) -> None:
-    wrong = int(np.count_nonzero(_apart(first, second)))
-    if wrong:
-        raise ModelAnswerError(
-            f"the model gave other probabilities for {wrong} of {len(first)} images {how}. "
-            f"{_CAUSES}"
-        )
-
-
-def _apart(first: FloatArray, second: FloatArray) -> npt.NDArray[np.bool_]:
-    """Which rows differ by more than rounding."""
-    apart = np.abs(first - second) > _ABSOLUTE + _RELATIVE * np.maximum(first, second)
-    rows: npt.NDArray[np.bool_] = apart.any(axis=1)
-    return rows
-
-
-def _require_largest(probabilities: FloatArray, labels: LabelArray) -> None:
-    """The labels were asked for apart, so rounding may have turned two that are almost equal."""
-    largest = probabilities.max(axis=1)
-    own = probabilities[np.arange(len(labels)), labels]
-    wrong = int(np.count_nonzero(largest - own > _ABSOLUTE + _RELATIVE * largest))
-    if wrong:
-        raise ModelAnswerError(
-            f"the label that the model gave is not the one of the largest probability for {wrong} "
-            f"of {len(labels)} images. Its process may tell the two questions apart, as none "
-            f"should: then treat the model as hostile. {_CAUSES}"
-        )

@@ -33,8 +33,10 @@ from xray_gate.policy.escalation import NOT_NEEDED, need_of
 from xray_gate.policy.files import Policy
 from xray_gate.policy.xray_rule import stopping_of
 from xray_gate.policy.xray_stopping import XrayStopping
-from xray_gate.probing.answer_checks import CheckedOracle, check_answers, recheck
+from xray_gate.probing.answer_checks import CheckedOracle, check_answers
 from xray_gate.probing.batches import LabelArray
+from xray_gate.probing.clean_rows import CleanSamples
+from xray_gate.probing.company import suspicion
 from xray_gate.probing.probe_set import ProbeSet
 from xray_gate.probing.training_data import TrainingData
 from xray_gate.scan.digest import digest_of, file_digests, model_digest
@@ -125,7 +127,8 @@ class Scan:
             champion, compared = self._champion(request, model.classes, champion_rng, stack)
             told = {**evidence.environment, **compared, **training}
             evidence = replace(evidence, environment=told)
-            oracle = CheckedOracle(model, check_rng)
+            clean = CleanSamples(request.probes.images, labels)
+            oracle = CheckedOracle(model, check_rng, clean=clean)
             subject = Subject(oracle, request.probes, labels, champion, *_training(request))
             runs: list[DetectorRun] = []
             streams = dict(zip(ALL_DETECTORS, detector_rngs, strict=True))
@@ -133,9 +136,14 @@ class Scan:
                 stream = streams.get(name) or stream_of_a_plugin(request.seed, name)
                 so_far = replace(evidence, detectors=tuple(run.evidence for run in runs))
                 runs.append(self._run(request, so_far, name, subject, stream))
-            obstacle = _recheck(model, request.probes, labels, check_rng)
+            obstacle = _compare(oracle)
         return ScanOutput(
-            replace(evidence, obstacle=obstacle, detectors=tuple(run.evidence for run in runs)),
+            replace(
+                evidence,
+                obstacle=obstacle,
+                detectors=tuple(run.evidence for run in runs),
+                answers=oracle.facts,
+            ),
             planes=[plane for run in runs for plane in run.planes],
             triggers=[trigger for run in runs for trigger in run.triggers],
         )
@@ -198,19 +206,21 @@ def _stopping(policy: Policy, evidence: Evidence, detector: ModelXray) -> XraySt
     )
 
 
-def _recheck(
-    model: OpenModel, probes: ProbeSet, labels: LabelArray, rng: np.random.Generator
-) -> str | None:
-    """Why the probes could not be asked about again, if the model's process is gone.
+def _compare(oracle: CheckedOracle) -> str | None:
+    """Why what was measured cannot be believed, or not all of it: the evidence's obstacle.
 
-    What was measured before it ended stands. Answers that changed leave nothing standing, and raise
+    Where the model's process is gone, what was measured before it ended stands. So it does where
+    the model answers otherwise in other company, so that a person sees how often; it admits
+    nothing. Answers that changed for all to see leave nothing standing, and raise
     `ModelAnswerError`.
     """
+    ended = None
     try:
-        recheck(model, probes.as_batch(), labels, rng)
+        oracle.compare()
     except ModelProcessError as error:
-        return str(error)
-    return None
+        ended = str(error)
+    found = None if oracle.facts is None else suspicion(oracle.facts)
+    return "; ".join(filter(None, (found, ended))) or None
 
 
 def unscannable(ref: str, policy: Policy, reason: str, now: datetime) -> ScanOutput:
