@@ -6,12 +6,14 @@ import numpy as np
 
 from xray_gate.core.access import Access
 from xray_gate.core.evidence import (
+    AnswerFacts,
     DetectorEvidence,
     Evidence,
     ModelFacts,
     ProbeFacts,
     RunState,
     SuspectedLabel,
+    WayOfAsking,
 )
 from xray_gate.core.verdict import Decision, DetectorJudgement, Enforcement, Outcome, Verdict
 from xray_gate.probing.planes import PixelRange, ScannedPlane
@@ -26,6 +28,11 @@ THRESHOLD = {
     "level": 0.05,
     "source": "calibration cifar10-small (24 clean references, 2026-11-21)",
 }
+
+
+def answering(clean: tuple[int, int, int], points: tuple[int, int, int]) -> AnswerFacts:
+    """Asked, disagreed and rounded, for either way."""
+    return AnswerFacts(2_690, WayOfAsking(*clean), WayOfAsking(*points))
 
 
 def evidence(**changes: Any) -> Evidence:
@@ -55,6 +62,7 @@ def evidence(**changes: Any) -> Evidence:
         "detectors": (xray, inspector),
         "seed": 7,
         "environment": {"xray_gate": "0.1.0", "device": "cpu"},
+        "answers": AnswerFacts(2_690, WayOfAsking(1_710, 0, 0), WayOfAsking(32, 0, 0)),
     }
     return Evidence(**{**facts, **changes})
 

@@ -8,7 +8,15 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from tests.report.builders import THRESHOLD, decision, evidence, plane, report, unscannable
+from tests.report.builders import (
+    THRESHOLD,
+    answering,
+    decision,
+    evidence,
+    plane,
+    report,
+    unscannable,
+)
 from tests.report.pages import PAGES, Page
 from xray_gate.core.verdict import DetectorJudgement, Enforcement, Outcome, Verdict
 from xray_gate.report.html import MOST_PLANES, render_html
@@ -195,7 +203,7 @@ def test_what_did_not_run_is_named_with_its_reason() -> None:
 
 def test_an_obstacle_is_among_the_reasons() -> None:
     seen = Page(render_html(unscannable(), [])).text
-    assert "could not be scanned to the end: the model process died; raise its memory" in seen
+    assert "the model process died; raise its memory" in seen
     assert "Remove the obstacle named above" in seen
 
 
@@ -204,3 +212,26 @@ def test_the_raw_report_is_whole() -> None:
     assert Page(text.partition("<pre>")[2].partition("</pre>")[0]).text == re.sub(
         r"\s+", " ", dump(report())
     )
+
+
+def test_an_obstacle_that_is_no_reason_of_the_verdict_is_told_as_well() -> None:
+    seen = Page(render_html(report(evidence(obstacle="it answers differently; ask why")), [])).text
+    assert "An obstacle to the scan: it answers differently; ask why" in seen
+
+
+def test_both_ways_of_asking_are_told_with_their_counts() -> None:
+    seen = Page(render_html(report(), [])).text
+    assert "clean samples among probe points1,710 asked, none answered differently" in seen
+    assert "probe points among clean samples32 asked, none answered differently" in seen
+    found = evidence(answers=answering((1_710, 3, 0), (32, 5, 1)))
+    seen = Page(render_html(report(found), [])).text
+    assert "clean samples among probe points1,710 asked, 3 answered differently" in seen
+    assert (
+        "32 asked, 5 answered differently, 1 of them by rounding (alike in both kinds of company)"
+    ) in seen
+
+
+def test_a_report_without_both_ways_says_nothing_of_them() -> None:
+    seen = Page(render_html(report(evidence(answers=None)), [])).text
+    assert "among probe points" not in seen
+    assert "company" not in seen

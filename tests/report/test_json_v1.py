@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.report.builders import decision, evidence, report, unscannable
+from tests.report.builders import answering, decision, evidence, report, unscannable
 from tests.report.sweep_builders import statistics, swept_report
 from xray_gate.core.errors import InputError
 from xray_gate.core.evidence import Evidence
@@ -89,11 +89,21 @@ def test_fields_of_a_newer_writer_are_kept() -> None:
 
 def test_a_report_with_the_fields_of_the_contract_only_is_read() -> None:
     oldest = report()
-    for added in ("probes", "seed", "enforcement", "obstacle"):
+    for added in ("probes", "seed", "enforcement", "obstacle", "answers"):
         del oldest[added]
     oldest["model"] = {key: oldest["model"][key] for key in ("ref", "digest")}
     read = read_report(dump(oldest))
-    assert (read.probes, read.seed, read.model.format) == (None, None, None)
+    assert (read.probes, read.seed, read.model.format, read.answers) == (None, None, None, None)
+
+
+def test_both_ways_of_asking_have_their_counts() -> None:
+    written = report(evidence(answers=answering((1_710, 3, 0), (32, 5, 1))))
+    assert written["answers"] == {
+        "check_queries": 2_690,
+        "clean_among_probing": {"asked": 1_710, "disagreed": 3, "rounded": 0},
+        "probing_among_clean": {"asked": 32, "disagreed": 5, "rounded": 1},
+    }
+    assert report(evidence(answers=None))["answers"] is None
 
 
 def _changed(**changes: Any) -> str:

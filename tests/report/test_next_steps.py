@@ -1,11 +1,11 @@
 import pytest
 
 from tests.report.b3d_builders import b3d_report
-from tests.report.builders import evidence, report, unscannable
+from tests.report.builders import answering, decision, evidence, report, unscannable
 from tests.report.dtinspector_builders import dtinspector, dtinspector_report
 from tests.report.sweep_builders import LIMIT, statistics, sweep, swept_report
 from xray_gate.core.evidence import RunState
-from xray_gate.core.verdict import Outcome
+from xray_gate.core.verdict import Outcome, Verdict
 from xray_gate.report.json_v1 import ReportV1
 from xray_gate.report.next_steps import next_steps
 
@@ -98,3 +98,13 @@ def test_a_pass_points_to_what_it_excludes_where_that_was_measured(limit: object
 
 def test_a_model_that_could_not_be_scanned_is_no_pass() -> None:
     assert steps(unscannable()).startswith("This is not a pass")
+
+
+def test_other_answers_in_other_company_send_to_the_models_origin() -> None:
+    undecided = decision(verdict=Verdict.UNDECIDED)
+    found = evidence(obstacle="it answers differently", answers=answering((100, 0, 0), (32, 5, 1)))
+    said = steps(report(found, undecided))
+    assert "Ask where the model comes from" in said
+    assert "evaluation mode" in said
+    rounded = evidence(obstacle="it died", answers=answering((100, 1, 1), (32, 5, 5)))
+    assert "Ask where the model comes from" not in steps(report(rounded, undecided))

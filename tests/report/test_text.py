@@ -3,7 +3,15 @@ from dataclasses import replace
 
 import pytest
 
-from tests.report.builders import HOSTILE, THRESHOLD, decision, evidence, report, unscannable
+from tests.report.builders import (
+    HOSTILE,
+    THRESHOLD,
+    answering,
+    decision,
+    evidence,
+    report,
+    unscannable,
+)
 from tests.report.dtinspector_builders import (
     dtinspector,
     dtinspector_report,
@@ -140,3 +148,13 @@ def test_nothing_foreign_acts_on_the_terminal() -> None:
     assert acting == {"\n"}
     assert "\\x1b[31m\\x9b2J\\u202e\\n" in text
     assert max(map(len, text.splitlines())) < 6000
+
+
+def test_both_ways_of_asking_have_a_line() -> None:
+    lines = render_text(report(evidence(answers=answering((1_710, 3, 0), (32, 0, 0))))).splitlines()
+    assert [line for line in lines if line.startswith("answers")] == [
+        "answers   clean samples among probe points: 1,710 asked, 3 answered differently",
+        "answers   probe points among clean samples: 32 asked, none answered differently",
+    ]
+    without = render_text(report(evidence(answers=None)))
+    assert "answers" not in without

@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 
 from xray_gate.probing.planes import ScannedPlane
 from xray_gate.probing.shown_trigger import ShownTrigger
+from xray_gate.report.answers_told import answers_told
 from xray_gate.report.b3d_section import b3d_section
 from xray_gate.report.dtinspector_section import dtinspector_section
 from xray_gate.report.figures import caption, label_shares, plane_figure
@@ -74,6 +75,7 @@ def render_html(
             headline=headline(read),
             icon=verdict_icon(read.verdict),
             steps=next_steps(read),
+            answers=answers_told(read.answers),
             style=style,
             content_security_policy=policy,
             distributions=_distributions(read.detectors, class_names),

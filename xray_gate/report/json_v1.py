@@ -6,6 +6,7 @@ with this version can be read for ever. Fields marked "added" may be missing in 
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -52,6 +53,28 @@ class ProbesV1(_Wire):
     accuracy: float
 
 
+class WayOfAskingV1(_Wire):
+    """Questions asked in other company than before, and how many of them got other answers.
+
+    `rounded` of these are not held against the model: rounding explains them.
+    """
+
+    asked: int
+    disagreed: int
+    rounded: int
+
+
+class AnswersV1(_Wire):
+    """Clean samples among probe points, and probe points among clean samples.
+
+    `check_queries` were asked for checks such as these, beside the detectors' own `queries`.
+    """
+
+    check_queries: int
+    clean_among_probing: WayOfAskingV1
+    probing_among_clean: WayOfAskingV1
+
+
 class SuspectedLabelV1(_Wire):
     """A label that stands out; `share` is in [0, 1]."""
 
@@ -75,7 +98,7 @@ class DetectorV1(_Wire):
 
 
 class ReportV1(_Wire):
-    """The whole report. `enforcement`, `seed`, `obstacle` and `probes` were added."""
+    """The whole report. `enforcement`, `seed`, `obstacle`, `probes` and `answers` were added."""
 
     schema_version: Literal["1"]
     scan_id: str
@@ -89,6 +112,7 @@ class ReportV1(_Wire):
     obstacle: str | None = None
     seed: int | None = None
     probes: ProbesV1 | None = None
+    answers: AnswersV1 | None = None
     detectors: list[DetectorV1]
     environment: dict[str, Any]
 
@@ -113,6 +137,7 @@ def report_json(
         "obstacle": evidence.obstacle,
         "seed": evidence.seed,
         "probes": None if evidence.probes is None else vars(evidence.probes),
+        "answers": None if evidence.answers is None else asdict(evidence.answers),
         "detectors": [_detector(*pair) for pair in _judged(evidence, decision)],
         "environment": evidence.environment,
     }

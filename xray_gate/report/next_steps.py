@@ -109,6 +109,13 @@ def _failing(report: ReportV1) -> list[DetectorV1]:
 
 def _undecided(report: ReportV1) -> list[str]:
     steps = ["This is not a pass: an enforcing gate does not admit the version."]
+    if _answers_by_company(report):
+        return [
+            *steps,
+            "Ask where the model comes from, and do not run it where it can do harm. If it is "
+            "yours, find the layer that looks at a batch as a whole, export the model in "
+            "evaluation mode, register it as a new version and scan that.",
+        ]
     if report.obstacle:
         return [*steps, "Remove the obstacle named above, then scan again."]
     if report.probes is None:
@@ -125,6 +132,13 @@ def _undecided(report: ReportV1) -> list[str]:
         "budget or thresholds calibrated for this architecture settle most cases."
     )
     return steps
+
+
+def _answers_by_company(report: ReportV1) -> bool:
+    if report.answers is None:
+        return False
+    ways = (report.answers.clean_among_probing, report.answers.probing_among_clean)
+    return any(way.disagreed > way.rounded for way in ways)
 
 
 def _sweep(report: ReportV1, outcome: str) -> DetectorV1 | None:

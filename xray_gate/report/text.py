@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from xray_gate.report.answers_told import answers_told
 from xray_gate.report.foreign import as_count, as_mapping, as_text
 from xray_gate.report.json_v1 import DetectorV1, ReportV1
 from xray_gate.report.measures import Measure, measures, number, percent
@@ -30,6 +31,8 @@ def render_text(report: Mapping[str, Any]) -> str:
             f"probes    {read.probes.count:,} clean samples of {read.probes.classes:,} classes, "
             f"accuracy {read.probes.accuracy:.1%}"
         )
+    for what, told in answers_told(read.answers).items():
+        lines.append(f"answers   {what}: {told}")
     lines += _training(read)
     lines.append("detectors" if read.detectors else "detectors none ran")
     lines += _detectors(read)
