@@ -35,6 +35,7 @@ from xray_gate.detectors.model_xray.detector import ModelXray
 from xray_gate.detectors.model_xray.parameters import ModelXrayParameters, Sampling
 from xray_gate.probing.answer_checks import CheckedOracle
 from xray_gate.probing.batches import LabelArray
+from xray_gate.probing.clean_rows import CleanSamples
 from xray_gate.probing.planes import Plane, draw_planes
 from xray_gate.probing.preprocessing import Preprocessing
 from xray_gate.probing.probe_files import read_probes
@@ -167,7 +168,9 @@ def scan(
     )
     labels: LabelArray = probes.labels
     # The model need not know the probes, nor more than one label.
-    subject = Subject(CheckedOracle(model, rng), probes, labels)
+    clean = CleanSamples(probes.images, model.labels(probes.as_batch()))
+    oracle = CheckedOracle(model, rng, clean=clean)
+    subject = Subject(oracle, probes, labels)
     evidence = ModelXray(parameters).run(subject, rng).evidence
     if evidence.state is not RunState.COMPLETED:
         raise SystemExit(f"the scan did not complete: {evidence.reason}")

@@ -25,6 +25,7 @@ from xray_gate.policy.files import Policy
 from xray_gate.policy.xray_rule import stopping_of
 from xray_gate.policy.xray_stopping import XrayStopping
 from xray_gate.probing.answer_checks import CheckedOracle
+from xray_gate.probing.clean_rows import CleanSamples
 from xray_gate.probing.planes import draw_planes
 from xray_gate.probing.preprocessing import Preprocessing
 from xray_gate.probing.probe_set import ProbeSet
@@ -127,9 +128,9 @@ def started(case: Case, sampling: Sampling, stops: bool) -> Iterator[Run]:
     with opened(case) as (model, child):
         open_bytes = resident_bytes(child)
         labels = model.labels(case.probes.as_batch())
-        subject = Subject(
-            CheckedOracle(model, np.random.default_rng(case.seed)), case.probes, labels
-        )
+        clean = CleanSamples(case.probes.images, labels)
+        oracle = CheckedOracle(model, np.random.default_rng(case.seed), clean=clean)
+        subject = Subject(oracle, case.probes, labels)
         judging = _Judging.of(case, model, float((labels == case.probes.labels).mean()))
         if stops and judging is not None:
             subject = replace(subject, stopping=judging.stopping())
