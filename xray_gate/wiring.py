@@ -38,6 +38,7 @@ from xray_gate.registry.snapshots import DEFAULT_PLACE, Snapshots
 from xray_gate.registry.store_uri import database_uri
 from xray_gate.registry.training_inputs import LoggedInputs
 from xray_gate.registry.work import RegistryWork
+from xray_gate.registry.workspace import in_workspace
 from xray_gate.report.files import write_report
 from xray_gate.runner.events import Observer
 from xray_gate.runner.health import RunnerHealth
@@ -292,6 +293,7 @@ def new_runner(
             retries=settings.retries,
             announce=announce,
             observers=observers,
+            in_workspace=in_workspace,
         )
     )
 

@@ -38,6 +38,9 @@ def test_each_workspace_has_its_own_versions_and_verdicts(store: Any, gate: Gate
         assert version.tags["xray_gate.verdict"] == "failed"
         with assert_refused("team-b:signs/1 cannot be given the alias 'champion'"):
             store.set_registered_model_alias("signs", "champion", 1)
+        with assert_refused("See `xray-gate status signs/1 --workspace team-b`"):
+            store.set_registered_model_alias("signs", "champion", 1)
+        assert "Next: xray-gate status signs/1 --workspace team-b" in version.status_message
         assert store.get_latest_versions("signs") == []
 
 

@@ -103,7 +103,7 @@ class Admissions:
             reasons = "; ".join(decision.reasons)
             return Admission(
                 f"the verdict under policy {policy.name} is {decision.verdict}: {reasons}. "
-                f"See `xray-gate status {key.name}/{key.version}` and the report linked there",
+                f"See `xray-gate status {key.arguments}` and the report linked there",
                 evidence,
                 decision,
             )
@@ -170,7 +170,7 @@ class Admissions:
                 return None
             return (
                 f"the verdict is {recorded.verdict}: {'; '.join(recorded.reasons)}. "
-                f"Next: xray-gate status {key.name}/{key.version}"
+                f"Next: xray-gate status {key.arguments}"
             )
         if document.unsafe_allow_unscanned_reads:
             return None

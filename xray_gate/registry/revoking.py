@@ -72,7 +72,7 @@ def _withdraw(
     )
     row = version_row(connection, key)
     if row is not None:
-        message = status_text(f"{revocation}.", f"Next: xray-gate status {key.name}/{key.version}")
+        message = status_text(f"{revocation}.", f"Next: xray-gate status {key.arguments}")
         set_status(connection, key, VersionStatus(False, message))
         mirror_tags(connection, key, {"xray_gate.verdict": str(Verdict.UNDECIDED)})
     stage = None if row is None or row.current_stage == STAGE_NONE else row.current_stage

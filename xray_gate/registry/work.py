@@ -210,10 +210,6 @@ def _status_message(key: VersionKey, decision: Decision, run_id: str | None) -> 
         Verdict.UNDECIDED: f"could not be decided. {'; '.join(decision.reasons)}.",
     }
     admitted = "" if decision.enforcement is Enforcement.ENFORCE else f" [{decision.enforcement}]"
-    step = (
-        ""
-        if decision.verdict is Verdict.PASSED
-        else f"Next: xray-gate status {key.name}/{key.version}"
-    )
+    step = "" if decision.verdict is Verdict.PASSED else f"Next: xray-gate status {key.arguments}"
     report = f" Report: MLflow run {run_id}." if run_id else ""
     return status_text(f"{words[decision.verdict]}{admitted}", f"{report} {step}".strip())

@@ -1,6 +1,7 @@
 """What a runner is made of, and how often it tries."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from xray_gate.policy.files import PolicySet
@@ -46,7 +47,8 @@ class RunnerParts:
 
     `measuring` holds this runner's own policies, which say only what to measure; without them the
     server's are used for that, too. `renew_seconds` must be well under the lease. Without `sign`
-    verdicts are not signed. `observers` are told what happens.
+    verdicts are not signed. `observers` are told what happens. Files are fetched and kept, and
+    reports logged, in `in_workspace` of the version's workspace: there its clients read them.
     """
 
     queue: WorkQueue
@@ -61,6 +63,7 @@ class RunnerParts:
     retries: Retries = field(default_factory=Retries)
     announce: Callable[[str], None] = lambda text: None
     observers: tuple[Observer, ...] = ()
+    in_workspace: Callable[[str], AbstractContextManager[None]] = lambda name: nullcontext()
 
     def tell(self, event: RunnerEvent) -> None:
         """Tell all observers."""

@@ -117,6 +117,8 @@ class Settling:
 
     def _scan(self, lease: Lease, policy: Policy, measuring: Policy) -> _Scanned:
         with ExitStack() as files:
+            # Until the bytes are kept: nothing is looked for, or placed, where others are at home.
+            files.enter_context(self._parts.in_workspace(lease.registration.key.workspace))
             try:
                 path = files.enter_context(self._parts.fetch(lease.registration.location))
                 output = self._scan_files(lease, measuring, path)
@@ -185,7 +187,9 @@ class Settling:
         attestation = None if parts.sign is None else parts.sign(output, decision, policy)
 
         def publish() -> str:
-            return parts.publish(lease.registration.key, output, decision, policy, attestation)
+            key = lease.registration.key
+            with parts.in_workspace(key.workspace):
+                return parts.publish(key, output, decision, policy, attestation)
 
         run_id: str | None = None
         try:

@@ -40,6 +40,12 @@ class VersionKey:
         place = "" if self.workspace == "default" else f"{self.workspace}:"
         return f"{place}{self.name}/{self.version}"
 
+    @property
+    def arguments(self) -> str:
+        """The version as `xray-gate status` and `xray-gate revoke` take it."""
+        place = "" if self.workspace == "default" else f" --workspace {self.workspace}"
+        return f"{self.name}/{self.version}{place}"
+
 
 @dataclass(frozen=True)
 class Registration:
