@@ -30,6 +30,8 @@ def doctor(registry_uri: str | None, server: str | None, output_format: str) -> 
 
     The server is asked for one registered model, and to delete a tag of the gate's from a model
     that does not exist, which the gate refuses in words of its own. None of this leaves a trace.
+    Where the server asks who one is, sign in as an administrator of its: MLFLOW_TRACKING_USERNAME
+    and MLFLOW_TRACKING_PASSWORD.
     """  # noqa: D301 - click's mark for lines that stay as they are
     from xray_gate.cli.examination import Finding, Outcome, examine
 

@@ -14,6 +14,7 @@ from xray_gate.registry.rows import RESERVED_TAGS
 
 _SEARCH = "/api/2.0/mlflow/registered-models/search"
 _DELETE_TAG = "/api/2.0/mlflow/registered-models/delete-tag"
+_NOT_LET_IN = (401, 403)
 _SECONDS = 10
 _LONGEST = 300
 
@@ -35,6 +36,8 @@ def ask_server(server: str) -> ServerAnswer:
     """
     try:
         search = _asked(server, "GET", _SEARCH, params={"max_results": 1})
+        if search.status_code in _NOT_LET_IN:
+            return _not_let_in(search)
         if search.status_code != 200:
             return ServerAnswer(
                 f"its registry answers {search.status_code}: {_said(search)}; look into its log, "
@@ -50,10 +53,19 @@ def ask_server(server: str) -> ServerAnswer:
         return ServerAnswer(f"it cannot be asked: {str(error)[:_LONGEST]}; check the address")
     if refused.status_code == 403 and _said(refused).startswith(MESSAGE_START):
         return ServerAnswer(None)
+    if refused.status_code in _NOT_LET_IN:
+        return _not_let_in(refused)
     return ServerAnswer(
         f"its registry works without the gate ({refused.status_code}: {_said(refused)}); start it "
-        "with --registry-store-uri xray-gate+..., and sign in as an administrator where it asks "
-        "who you are (MLFLOW_TRACKING_USERNAME)"
+        "with --registry-store-uri xray-gate+..."
+    )
+
+
+def _not_let_in(answer: Any) -> ServerAnswer:
+    """What MLflow's own permissions say comes before the gate, so that nothing is known of it."""
+    return ServerAnswer(
+        f"it does not let this account ask ({answer.status_code}: {_said(answer)}); sign in as an "
+        "administrator of its (MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD)"
     )
 
 
