@@ -6,10 +6,12 @@ it is given. The attempts to get past the gate by it are all made in `test_route
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from mlflow.entities.model_registry import ModelVersionTag, RegisteredModelTag
+from mlflow.entities.webhook import WebhookAction, WebhookEntity, WebhookEvent, WebhookStatus
 from mlflow.prompt.constants import IS_PROMPT_TAG_KEY
 
 Attempt = Callable[[Any], Any]
@@ -17,6 +19,11 @@ Attempt = Callable[[Any], Any]
 REFUSED, WAITING, ADMITTED = 1, 2, 3
 """Versions of `signs`: suspected, not scanned yet, and one that passed."""
 _FORGED = ("xray_gate.verdict", "passed")
+HOOKS_MAY_BE_LOCAL = {
+    "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
+    "MLFLOW_WEBHOOK_REQUEST_MAX_RETRIES": "0",
+}
+"""Settings of MLflow's for where webhooks are tried: nobody listens where they lead."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,19 @@ def _prompt_that_is_a_model(store: Any) -> Any:
     return store.set_registered_model_alias("signs-prompt", "champion", 1)
 
 
+def _new_hook(store: Any) -> str:
+    told = [WebhookEvent(WebhookEntity.MODEL_VERSION, WebhookAction.CREATED)]
+    url = "https://127.0.0.1:9/told"
+    hook = store.create_webhook("told", url, told, status=WebhookStatus.DISABLED)
+    return str(hook.webhook_id)
+
+
+def _try_hook(store: Any) -> None:
+    # Only clients can; the server asks its store for the webhook, and calls it then.
+    with suppress(NotImplementedError):
+        store.test_webhook(_new_hook(store))
+
+
 _METADATA = "words about a version; its files, status and name stay"
 _READ = "shows what is there, and no place of files that a loader asks for"
 _PROMPT = "prompts have no files, and a version with files is none, whatever its tags say"
@@ -73,7 +93,7 @@ ROUTES: dict[str, Route] = {
     "create_registered_model": free(
         "a name without versions", lambda store: store.create_registered_model("signs-new")
     ),
-    "create_webhook": free(_HOOK),
+    "create_webhook": free(_HOOK, _new_hook),
     "delete_model_version": free(
         "nothing is admitted by a deleted version",
         lambda store: store.delete_model_version("signs", REFUSED),
@@ -103,7 +123,7 @@ ROUTES: dict[str, Route] = {
     "delete_registered_model_tag": reserved(
         lambda store: store.delete_registered_model_tag("signs", "xray_gate.verdict"),
     ),
-    "delete_webhook": free(_HOOK),
+    "delete_webhook": free(_HOOK, lambda store: store.delete_webhook(_new_hook(store))),
     "get_latest_versions": Route(
         "filtered",
         "`models:/NAME/latest` is the newest that is admitted",
@@ -125,7 +145,7 @@ ROUTES: dict[str, Route] = {
         _READ, lambda store: store.get_prompt_version_by_alias("greeting", "production")
     ),
     "get_registered_model": free(_READ, lambda store: store.get_registered_model("signs")),
-    "get_webhook": free(_HOOK),
+    "get_webhook": free(_HOOK, lambda store: store.get_webhook(_new_hook(store))),
     "link_prompt_version_to_model": free(_LINK),
     "link_prompt_version_to_run": free(_LINK),
     "link_prompts_to_trace": free(_LINK),
@@ -162,7 +182,7 @@ ROUTES: dict[str, Route] = {
         lambda store: store.set_registered_model_tag("signs", RegisteredModelTag(*_FORGED)),
     ),
     "supports_workspaces": free(_READ, lambda store: store.supports_workspaces),
-    "test_webhook": free(_HOOK),
+    "test_webhook": free(_HOOK, _try_hook),
     "transition_model_version_stage": gated(
         "Staging and Production promote; others are archived on the way",
         lambda store: store.transition_model_version_stage("signs", REFUSED, "Production", True),
@@ -174,5 +194,7 @@ ROUTES: dict[str, Route] = {
     "update_registered_model": free(
         _METADATA, lambda store: store.update_registered_model("signs", "they are fine")
     ),
-    "update_webhook": free(_HOOK),
+    "update_webhook": free(
+        _HOOK, lambda store: store.update_webhook(_new_hook(store), status=WebhookStatus.ACTIVE)
+    ),
 }
