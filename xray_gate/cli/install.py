@@ -17,7 +17,8 @@ def install(registry_uri: str | None, remove: bool) -> int:
     pass it: another MLflow server without the plugin, a script, a person with psql. They refuse an
     alias, the stages Staging and Production and the status READY for a version whose place the
     ledger does not admit, and every change of evidence and verdicts. Aliases and stages that a
-    policy leaves free are then set through the server with the gate only.
+    policy leaves free are then set through the server with the gate only. Who registers a version
+    past the gate on SQLite reads "Giving up after 3 attempts": MLflow keeps the reason to itself.
 
     They do not stop somebody who may drop them: give other writers to PostgreSQL a role that owns
     neither tables nor triggers. Install again after an upgrade of xray-gate. Before
