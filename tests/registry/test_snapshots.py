@@ -1,7 +1,6 @@
 """Keeping bytes in a real artifact store: a folder, which MLflow writes to as to any other."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -37,7 +36,7 @@ def local(location: str) -> Path:
 def test_a_folder_is_kept_under_its_digest(keep: Snapshots, model: Path, tmp_path: Path) -> None:
     digest = model_digest(model)
     kept = local(keep(model, digest))
-    assert kept == tmp_path / "kept" / digest.replace(":", "-")
+    assert kept.parent == tmp_path / "kept" / digest.replace(":", "-")
     assert model_digest(kept) == digest
     files = sorted(f.relative_to(kept).as_posix() for f in kept.rglob("*") if f.is_file())
     # What a download added is no part of the model.
@@ -57,32 +56,47 @@ def test_what_is_there_already_is_not_written_again(keep: Snapshots, model: Path
     os.utime(kept, (1, 1))
     assert keep(model, digest) == kept.parent.as_uri()
     assert kept.stat().st_mtime == 1
+    assert len(list(kept.parent.parent.iterdir())) == 1
 
 
-def test_half_a_copy_is_made_whole(keep: Snapshots, model: Path) -> None:
+def test_half_a_copy_counts_for_nobody_and_is_left_alone(keep: Snapshots, model: Path) -> None:
+    """Who began it may still be writing, and a version may count on another one."""
     digest = model_digest(model)
-    kept = local(keep(model, digest))
-    (kept / "data" / "weights.bin").write_bytes(b"the power went off")
-    (kept / "MLmodel").unlink()
-    keep(model, digest)
-    assert model_digest(kept) == digest
+    half = local(keep(model, digest))
+    (half / "data" / "weights.bin").write_bytes(b"the power went off")
+    whole = local(keep(model, digest))
+    assert whole != half
+    assert model_digest(whole) == digest
+    assert (half / "data" / "weights.bin").read_bytes() == b"the power went off"
+    assert local(keep(model, digest)) == whole
 
 
-def somebody_was_there_before(model: Path, kept: Path) -> None:
-    kept.mkdir(parents=True)
-    (kept / "python_model.pkl").write_bytes(b"not scanned")
+def test_a_file_has_copies_of_its_own_too(keep: Snapshots, model: Path) -> None:
+    weights = model / "data" / "weights.bin"
+    digest = model_digest(weights)
+    half = local(keep(weights, digest))
+    half.write_bytes(b"the power went off")
+    whole = local(keep(weights, digest))
+    assert whole.read_bytes() == weights.read_bytes()
+    assert half.read_bytes() == b"the power went off"
+    assert local(keep(weights, digest)) == whole
 
 
-def it_changed_its_own_files(model: Path, kept: Path) -> None:
-    (model / "MLmodel").write_text("flavors: {python_function: {}}")
-
-
-@pytest.mark.parametrize("hostile", [somebody_was_there_before, it_changed_its_own_files])
-def test_other_bytes_than_those_that_were_scanned_are_refused(
-    keep: Snapshots, model: Path, tmp_path: Path, hostile: Callable[[Path, Path], None]
+@pytest.mark.parametrize("name", ["python_model.pkl", "copy/python_model.pkl"])
+def test_what_somebody_else_put_there_is_not_handed_out(
+    keep: Snapshots, model: Path, tmp_path: Path, name: str
 ) -> None:
     digest = model_digest(model)
-    hostile(model, tmp_path / "kept" / digest.replace(":", "-"))
+    foreign = tmp_path / "kept" / digest.replace(":", "-") / name
+    foreign.parent.mkdir(parents=True)
+    foreign.write_bytes(b"not scanned")
+    assert model_digest(local(keep(model, digest))) == digest
+
+
+def test_other_bytes_than_those_that_were_scanned_are_refused(keep: Snapshots, model: Path) -> None:
+    """A model may change its own files while it is scanned."""
+    digest = model_digest(model)
+    (model / "MLmodel").write_text("flavors: {python_function: {}}")
     with pytest.raises(ScanError, match="are not those that were scanned"):
         keep(model, digest)
 

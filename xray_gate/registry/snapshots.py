@@ -3,7 +3,8 @@
 import os
 import shutil
 import tempfile
-from pathlib import Path
+import uuid
+from pathlib import Path, PurePosixPath
 
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
@@ -16,7 +17,7 @@ DEFAULT_PLACE = "mlflow-artifacts:/xray-gate-snapshots"
 
 
 class Snapshots:
-    """A `SnapshotKeeper` over MLflow's artifact stores: a folder for each digest under `place`.
+    """A `SnapshotKeeper` over MLflow's artifact stores: `place/DIGEST/COPY`.
 
     Whoever can write to `place` can change what was scanned: let it be a bucket or a folder that
     only the runner writes to. `fetch` reads what was written back.
@@ -30,22 +31,37 @@ class Snapshots:
     def __call__(self, path: Path, digest: str) -> str:
         """Keep the file or folder at `path`, whose digest was `digest` when it was scanned.
 
-        Returns its location. Raises `ScanError` where what can be read there afterwards is not
-        exactly that: nobody may have been there before, and the model itself may have changed its
+        Returns its location, where copies that are whole are used again. Raises `ScanError` where
+        what can be read there afterwards is not exactly that: the model itself may have changed its
         files while it was scanned.
         """
         folder = f"{self._place}/{digest.replace(':', '-')}"
-        location = folder if path.is_dir() else f"{folder}/{path.name}"
-        if self._found(location) != digest:
-            self._write(path, folder)
-            found = self._found(location)
-            if found != digest:
-                raise ScanError(
-                    f"the bytes at {location} are not those that were scanned "
-                    f"({found or 'nothing can be read there'}); see that only the runner writes "
-                    "there, remove that folder, and `xray-gate rescan` the version"
-                )
+        inside = "" if path.is_dir() else f"/{path.name}"
+        for copy in self._copies(folder):
+            if self._found(f"{copy}{inside}") == digest:
+                return f"{copy}{inside}"
+        # Never into a copy that is there: a version may count on it, and who writes may die.
+        own = f"{folder}/{uuid.uuid4().hex}"
+        location = f"{own}{inside}"
+        self._write(path, own)
+        found = self._found(location)
+        if found != digest:
+            raise ScanError(
+                f"the bytes at {location} are not those that were scanned "
+                f"({found or 'nothing can be read there'}); see that only the runner writes "
+                "there, remove that folder, and `xray-gate rescan` the version"
+            )
         return location
+
+    def _copies(self, folder: str) -> list[str]:
+        """Where copies of the same bytes were begun; some may never have been finished."""
+        try:
+            repository = get_artifact_repository(folder, tracking_uri=self._tracking_uri)
+            items = repository.list_artifacts()
+        except Exception:
+            # Writing says what is wrong.
+            return []
+        return [f"{folder}/{PurePosixPath(item.path).name}" for item in items if item.is_dir]
 
     def _found(self, location: str) -> str | None:
         try:
