@@ -15,6 +15,7 @@ from xray_gate.runner.endpoint import Address
 from xray_gate.runner.event_log import log_event
 from xray_gate.runner.events import Observer
 from xray_gate.runner.loop import Runner
+from xray_gate.runner.temporary import own_temporary_files
 
 
 def work(
@@ -23,6 +24,7 @@ def work(
     """Scan what waits, `once` or until SIGTERM or SIGINT; answer at `address` meanwhile."""
     announce, observers = _told(log_format)
     with ExitStack() as stack:
+        stack.enter_context(own_temporary_files())
         if address is not None:
             watch = wiring.new_watch(settings)
             observers += watch.observers
