@@ -63,6 +63,17 @@ def test_a_reason_that_no_database_can_hold_is_still_recorded(gate: Gate) -> Non
     assert "\x00" not in version.status_message
 
 
+def test_a_try_that_failed_for_such_a_reason_is_still_put_back(gate: Gate) -> None:
+    gate.register()
+    lease = gate.work.claim()
+    assert lease is not None
+    gate.work.put_back(lease, "the files at s3://a\x00b \udcff are away", 0.0)
+    registration = gate.registration()
+    assert registration is not None
+    assert registration.failure == "the files at s3://a b   are away"
+    assert gate.work.claim() is not None
+
+
 def test_a_short_status_text_is_left_as_it_is() -> None:
     assert status_text("waiting.") == "xray-gate: waiting."
     assert status_text("waiting.", "Wait.") == "xray-gate: waiting. Wait."

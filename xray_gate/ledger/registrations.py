@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, insert, select, update
 
 from xray_gate.core.errors import LeaseLost
+from xray_gate.core.printable import without_controls
 from xray_gate.core.verdict import Verdict
 from xray_gate.ledger.newest import of_newest_verdict, superseded
 from xray_gate.ledger.tables import registrations, verdicts
@@ -176,7 +177,8 @@ class Registrations:
         changed = connection.execute(
             update(registrations)
             .where(*_held(lease))
-            .values(lease_owner=None, lease_until=until, failure=reason)
+            # It quotes hostile names, and a database takes neither NUL nor half a character.
+            .values(lease_owner=None, lease_until=until, failure=without_controls(reason))
         )
         if changed.rowcount != 1:
             raise LeaseLost(_lost(lease))
