@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.support.postgres import postgres_server, programs
+from tests.support.postgres import PostgresServer, postgres_server, programs
 
 KINDS = ("sqlite", "postgresql")
 _NO_POSTGRES = "PostgreSQL's programs (initdb, postgres) are not installed"
@@ -30,16 +30,20 @@ def dispose(uri: str) -> None:
 
 
 class Databases:
-    """Makes databases; `close` stops what had to be started."""
+    """Makes databases; `close` stops what had to be started.
 
-    def __init__(self) -> None:
+    `durable`: what was committed survives a stop of PostgreSQL.
+    """
+
+    def __init__(self, *, durable: bool = False) -> None:
+        self._durable = durable
         self._stack = ExitStack()
         self._folder = Path(
             self._stack.enter_context(tempfile.TemporaryDirectory(prefix="xray-gate-databases-"))
         )
         self._numbers = itertools.count()
         self._sqlite_template: Path | None = None
-        self._postgres: str | None = None
+        self._server: PostgresServer | None = None
 
     def create(self, kind: str) -> str:
         """The SQLAlchemy URI of a fresh database with MLflow's tables, without the gate's."""
@@ -56,6 +60,12 @@ class Databases:
             # Connections of a server that was killed may still be open.
             self._admin(f"DROP DATABASE {name} WITH (FORCE)")
 
+    @property
+    def postgres(self) -> PostgresServer:
+        """The server of those databases that are PostgreSQL's."""
+        assert self._server is not None, "no database was made on PostgreSQL"
+        return self._server
+
     def close(self) -> None:
         """Stop the server and remove the files."""
         self._stack.close()
@@ -69,21 +79,24 @@ class Databases:
         return f"sqlite:///{copy}"
 
     def _new_postgres(self, name: str) -> str:
-        if self._postgres is None:
+        if self._server is None:
             binaries = programs()
             if binaries is None:
                 pytest.skip(_NO_POSTGRES)
-            self._postgres = self._stack.enter_context(postgres_server(binaries))
+            running = postgres_server(binaries, durable=self._durable)
+            self._server = self._stack.enter_context(running)
             self._admin("CREATE DATABASE template_mlflow")
             _migrate(self._uri("template_mlflow"))
         self._admin(f"CREATE DATABASE {name} TEMPLATE template_mlflow")
         return self._uri(name)
 
     def _uri(self, name: str) -> str:
-        return f"postgresql+psycopg://{self._postgres}/{name}"
+        return f"postgresql+psycopg://{self.postgres.address}/{name}"
 
     def _admin(self, statement: str) -> None:
-        with psycopg.connect(f"postgresql://{self._postgres}/postgres", autocommit=True) as link:
+        with psycopg.connect(
+            f"postgresql://{self.postgres.address}/postgres", autocommit=True
+        ) as link:
             link.execute(statement.encode())
 
 

@@ -31,49 +31,73 @@ def _debian_places() -> list[str]:
     return [str(path) for path in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)]
 
 
-@contextmanager
-def postgres_server(binaries: Path) -> Iterator[str]:
-    """A running server; yields its address, `postgres@127.0.0.1:PORT`."""
-    folder = Path(tempfile.mkdtemp(prefix="xray-gate-postgres-", dir="/tmp"))
-    data, sockets = folder / "data", folder / "sockets"
-    sockets.mkdir()
-    identity = _other_user_than_root([folder, sockets])
-    port = _free_port()
-    try:
+class PostgresServer:
+    """A server in a folder of its own, which can be stopped and started again.
+
+    What was committed survives a stop where `durable`; else losing it is the price of speed.
+    """
+
+    def __init__(self, binaries: Path, folder: Path, *, durable: bool = False) -> None:
+        self._binaries, self._folder, self._durable = binaries, folder, durable
+        self._data, self._sockets = folder / "data", folder / "sockets"
+        self._sockets.mkdir()
+        self._identity = _other_user_than_root([folder, self._sockets])
+        self._port = _free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.address = f"postgres@127.0.0.1:{self._port}"
         subprocess.run(
             [
-                *(binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust"),
+                *(binaries / "initdb", "-D", self._data, "-U", "postgres", "-A", "trust"),
                 *("-E", "UTF8", "--locale=C", "--no-sync"),
             ],
             check=True,
             capture_output=True,
             cwd=folder,
-            **identity,
+            **self._identity,
         )
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(
+
+    def start(self) -> None:
+        """Listen, and be ready when this returns."""
+        log = self._folder / "log"
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
                 [
-                    *(binaries / "postgres", "-D", data, "-p", str(port), "-k", sockets),
-                    *("-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"),
-                    *("-c", "full_page_writes=off", "-c", "synchronous_commit=off"),
+                    *(self._binaries / "postgres", "-D", self._data, "-p", str(self._port)),
+                    *("-k", self._sockets, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"),
+                    *("-c", "full_page_writes=off"),
+                    *("-c", f"synchronous_commit={'on' if self._durable else 'off'}"),
                     # A test that locks itself out fails instead of hanging.
                     *("-c", "autovacuum=off", "-c", "lock_timeout=20s"),
                 ],
-                stdout=log,
+                stdout=output,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
-                cwd=folder,
+                cwd=self._folder,
                 # Ctrl-C must reach the tests only; they stop the server.
                 start_new_session=True,
-                **identity,
+                **self._identity,
             )
+        _wait(self.address, self._process, log)
+
+    def stop(self) -> None:
+        """End it without a word to its clients, as a crash does."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait(timeout=30)
+            self._process = None
+
+
+@contextmanager
+def postgres_server(binaries: Path, *, durable: bool = False) -> Iterator[PostgresServer]:
+    """A running server for the time of the context."""
+    folder = Path(tempfile.mkdtemp(prefix="xray-gate-postgres-", dir="/tmp"))
+    try:
+        server = PostgresServer(binaries, folder, durable=durable)
         try:
-            address = f"postgres@127.0.0.1:{port}"
-            _wait(address, process, folder / "log")
-            yield address
+            server.start()
+            yield server
         finally:
-            process.send_signal(signal.SIGQUIT)
-            process.wait(timeout=30)
+            server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
