@@ -70,6 +70,8 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
 
 
 def _register(site: Site, *models: Path) -> None:
+    # MLflow's client remembers the experiment of the server before.
+    mlflow.set_experiment("training")
     sources = []
     for path in models:
         with mlflow.start_run(run_name=path.stem):

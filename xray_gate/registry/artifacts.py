@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import mlflow
 from mlflow.exceptions import MlflowException
@@ -36,12 +36,23 @@ class MlflowArtifacts:
                 )
             except Exception as error:
                 # Each artifact store comes with errors of its own.
-                raise _unfetched(location, error) from error
+                raise _unfetched(location, error, gone=self._is_gone(place)) from error
             found = Path(path)
             # What a download adds is in no digest: it must not be there while the rest is scanned.
             if found.is_dir():
                 (found / ADDED_BY_DOWNLOAD).unlink(missing_ok=True)
             yield found
+
+    def _is_gone(self, place: str) -> bool:
+        """Whether the store answers, and has nothing of that name: then no other try brings it."""
+        folder, _, name = place.rstrip("/").rpartition("/")
+        try:
+            found = mlflow.artifacts.list_artifacts(
+                artifact_uri=folder, tracking_uri=self._tracking_uri
+            )
+        except Exception:
+            return False
+        return all(PurePosixPath(item.path).name != name for item in found)
 
     def _allowed(self, location: str) -> str:
         """`location`, if fetching it tells nobody our credentials; raises `ScanError`.
@@ -67,9 +78,9 @@ class MlflowArtifacts:
         return served
 
 
-def _unfetched(location: str, error: Exception) -> ScanError:
-    return store_error(
-        error,
+def _unfetched(location: str, error: Exception, *, gone: bool = False) -> ScanError:
+    message = (
         f"the files at {location} could not be fetched ({error}); check that they are there and "
-        "the artifact store can be reached from the runner, then `xray-gate rescan` the version",
+        "the artifact store can be reached from the runner, then `xray-gate rescan` the version"
     )
+    return ScanError(message) if gone else store_error(error, message)
