@@ -19,12 +19,14 @@ from sqlalchemy import Engine
 from xray_gate.backends import isolation
 from xray_gate.core.errors import InputError, PolicyError
 from xray_gate.detectors.all_detectors import installed_detectors
+from xray_gate.ledger.history import past_scans
 from xray_gate.ledger.ledger import Ledger
 from xray_gate.ledger.open_work import open_work
 from xray_gate.ledger.queue_figures import queue_figures
 from xray_gate.ledger.schema import upgrade
 from xray_gate.ledger.status import status_row
 from xray_gate.policy.files import Policy, PolicyPlace, PolicySet, read_policies, read_policy
+from xray_gate.policy.replay import Promoted, Replayed, replay
 from xray_gate.probing.probe_files import read_probes
 from xray_gate.probing.probe_set import ProbeSet
 from xray_gate.probing.training_data import TrainingData
@@ -32,6 +34,7 @@ from xray_gate.registry.admitted import AdmittedModels, admitted_models
 from xray_gate.registry.artifacts import MlflowArtifacts
 from xray_gate.registry.evidence_run import EvidenceRuns
 from xray_gate.registry.gated_store import GatedStore, GateParts, WorkspaceGatedStore
+from xray_gate.registry.promotions import is_free
 from xray_gate.registry.rescanning import rescan
 from xray_gate.registry.revoking import Withdrawn, revoke
 from xray_gate.registry.snapshots import DEFAULT_PLACE, Snapshots
@@ -61,6 +64,7 @@ from xray_gate.scan.training import found_training_data, given_training_data
 from xray_gate.scan.work import (
     Champion,
     MissingTraining,
+    Promotion,
     Revocation,
     ScanOutput,
     TrainingFiles,
@@ -358,6 +362,16 @@ def read_attestation(registry_uri: str, workspace: str, name: str, version: int)
         return None if found is None else ledger.attestation_of(connection, found)
 
 
+def replay_policies(registry_uri: str, workspace: str, policies: PolicySet) -> list[Replayed]:
+    """What `policies` would make of all that was scanned in a workspace, oldest first."""
+
+    def freely(policy: Policy, promoted: Promoted) -> bool:
+        return is_free(policy, Promotion(*promoted))
+
+    with _plain_store(registry_uri).ManagedSessionMaker() as session:
+        return list(replay(policies, past_scans(session.connection(), workspace), freely))
+
+
 def revoke_version(
     registry_uri: str, key: VersionKey, reason: str, by: str
 ) -> tuple[Revocation, list[Withdrawn]]:
@@ -405,6 +419,7 @@ __all__: Sequence[str] = (
     "read_open_work",
     "read_status",
     "registry_engine",
+    "replay_policies",
     "rescan_version",
     "revoke_version",
     "utc_now",

@@ -1,11 +1,14 @@
-"""`xray-gate policy`: whether a policy is well-formed and can be defended, and what it says."""
+"""`xray-gate policy`: whether policies can be defended, what they say and change."""
 
+import json
 from pathlib import Path
+from typing import Literal
 
 import click
 
 from xray_gate.cli.exit_codes import ExitCode
-from xray_gate.core.errors import PolicyError
+from xray_gate.cli.registry_option import registry_option
+from xray_gate.core.errors import InputError, PolicyError
 
 
 @click.group()
@@ -44,4 +47,60 @@ def explain(paths: tuple[Path, ...]) -> int:
 
     read = [item for path in paths for item in read_policies(path).policies]
     click.echo("\n\n".join("\n".join(explain_policy(item)) for item in read))
+    return int(ExitCode.PASSED)
+
+
+@policy.command()
+def schema() -> int:
+    """Print the JSON Schema of a policy, for editors."""
+    from xray_gate.policy.json_schema import policy_schema
+
+    click.echo(json.dumps(policy_schema(), indent=2))
+    return int(ExitCode.PASSED)
+
+
+@policy.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@registry_option
+@click.option("--workspace", default="default", show_default=True)
+@click.option(
+    "--labels",
+    type=click.Path(path_type=Path),
+    help="CSV of versions (name/3) or digests, and `clean` or `backdoored`, for rates.",
+)
+@click.option("--as-enforced", is_flag=True, help="As if every policy had `enforcement: enforce`.")
+@click.option(
+    "--format", "output_format", type=click.Choice(["text", "json", "markdown"]), default="text"
+)
+def replay(
+    path: Path,
+    registry_uri: str | None,
+    workspace: str,
+    labels: Path | None,
+    as_enforced: bool,
+    output_format: Literal["text", "json", "markdown"],
+) -> int:
+    """What the policies at PATH would make of all that was scanned; nothing is scanned again.
+
+    Shows which versions change their verdict or their admission, and which of those that are
+    promoted today would be refused. Ends 0 whatever that is.
+    """
+    from xray_gate import wiring
+    from xray_gate.cli.replaying import Replay, as_json, as_markdown, as_text
+    from xray_gate.policy.files import read_policies
+    from xray_gate.policy.labels import read_labels
+    from xray_gate.policy.replay import enforced, rates
+
+    if registry_uri is None:
+        raise InputError("replay reads the registry's database: give --registry-uri")
+    known = None if labels is None else read_labels(labels)
+    policies = read_policies(path)
+    rows = wiring.replay_policies(
+        registry_uri, workspace, enforced(policies) if as_enforced else policies
+    )
+    found = Replay(rows, None if known is None else rates(rows, known))
+    if output_format == "json":
+        click.echo(json.dumps(as_json(found), indent=2))
+    else:
+        click.echo(as_text(found) if output_format == "text" else as_markdown(found))
     return int(ExitCode.PASSED)

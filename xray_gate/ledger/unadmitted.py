@@ -9,27 +9,18 @@ from sqlalchemy import (
     Connection,
     Select,
     and_,
-    column,
     exists,
     func,
     or_,
     select,
-    table,
 )
 
+from xray_gate.ledger.mlflow_tables import aliases as _aliases
+from xray_gate.ledger.mlflow_tables import model_tags as _model_tags
+from xray_gate.ledger.mlflow_tables import versions as _versions
 from xray_gate.ledger.newest import of_newest_verdict, superseded
 from xray_gate.ledger.tables import registrations, verdicts
 from xray_gate.scan.work import Promotion, VersionKey, VersionState
-
-_versions = table(
-    "model_versions",
-    *map(column, ("workspace", "name", "version", "status", "current_stage")),
-    *map(column, ("source", "storage_location")),
-)
-_aliases = table(
-    "registered_model_aliases", *map(column, ("workspace", "name", "version", "alias"))
-)
-_model_tags = table("registered_model_tags", *map(column, ("workspace", "name", "key", "value")))
 
 _WITHOUT_FILES = ("dummy-source", "prompt-template")
 _NOT_READY = ("PENDING_REGISTRATION", "FAILED_REGISTRATION")
