@@ -60,6 +60,28 @@ def schema() -> int:
 
 
 @policy.command()
+@click.argument("before", type=click.Path(path_type=Path))
+@click.argument("after", type=click.Path(path_type=Path))
+@click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text")
+def diff(before: Path, after: Path, output_format: Literal["text", "json"]) -> int:
+    """What differs between two policies or folders, in meaning; ends 1 when a change weakens.
+
+    Every setting counts with its default, and says whether it lets through more (weaker) or less
+    (stricter) than before.
+    """
+    from xray_gate.cli.policy_changes import changes_as_json, changes_as_text
+    from xray_gate.policy.difference import difference
+    from xray_gate.policy.files import read_policies
+
+    found = difference(read_policies(before), read_policies(after))
+    if output_format == "json":
+        click.echo(json.dumps(changes_as_json(found), indent=2))
+    else:
+        click.echo(changes_as_text(found))
+    return int(ExitCode.FAILED if any(one.weakens for one in found) else ExitCode.PASSED)
+
+
+@policy.command()
 @click.argument("path", type=click.Path(path_type=Path))
 @registry_option
 @click.option("--workspace", default="default", show_default=True)

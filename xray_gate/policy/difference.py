@@ -1,0 +1,102 @@
+"""What differs between two policies, in what they mean and not in their lines."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from xray_gate.policy.effects import Effect, effect_of
+from xray_gate.policy.files import Policy, PolicySet
+from xray_gate.policy.settings_tree import settings_of
+
+
+@dataclass(frozen=True)
+class Change:
+    """One setting; None stands for one that is not there."""
+
+    path: str
+    before: Any
+    after: Any
+    effect: Effect
+
+    def __str__(self) -> str:
+        return f"{self.path}: {_told(self.before)} -> {_told(self.after)}"
+
+
+@dataclass(frozen=True)
+class PolicyDifference:
+    """One policy by its name; a digest is None where there is no such policy."""
+
+    name: str
+    before: str | None
+    after: str | None
+    changes: tuple[Change, ...]
+
+    @property
+    def weakens(self) -> bool:
+        """Whether a setting lets through more than before."""
+        return any(change.effect is Effect.WEAKER for change in self.changes)
+
+
+def difference(before: PolicySet, after: PolicySet) -> list[PolicyDifference]:
+    """The policies that are not the same on both sides, by name; the weaker settings come first."""
+    old = {policy.name: policy for policy in before.policies}
+    new = {policy.name: policy for policy in after.policies}
+    found = [_of_one(name, old.get(name), new.get(name)) for name in sorted(old | new)]
+    return [one for one in found if one.changes or one.before is None or one.after is None]
+
+
+def _of_one(name: str, before: Policy | None, after: Policy | None) -> PolicyDifference:
+    changes: list[Change] = []
+    if before is not None and after is not None:
+        changes = sorted(_changes(before, after), key=lambda c: (_ORDER[c.effect], c.path))
+    return PolicyDifference(
+        name,
+        None if before is None else before.digest,
+        None if after is None else after.digest,
+        tuple(changes),
+    )
+
+
+_ORDER = {Effect.WEAKER: 0, Effect.STRICTER: 1, Effect.OTHER: 2}
+
+
+def _changes(before: Policy, after: Policy) -> Iterator[Change]:
+    old, new = settings_of(before.document), settings_of(after.document)
+    switched = (_detectors(old) ^ _detectors(new)) - {None}
+    for path in sorted(old.keys() | new.keys()):
+        detector = _detector(path)
+        if detector in switched and path != f"{detector}.mode":
+            # That the detector comes or goes says it all.
+            continue
+        one, other = old.get(path), new.get(path)
+        if one != other:
+            yield Change(path, one, other, effect_of(path, one, other))
+    if before.calibration != after.calibration:
+        one, other = _title(before), _title(after)
+        yield Change("calibration", one, other, Effect.OTHER)
+
+
+def _title(policy: Policy) -> str | None:
+    return None if policy.calibration is None else policy.calibration.title()
+
+
+def _detectors(settings: dict[str, Any]) -> set[str | None]:
+    """Those of which more is said than that they are off."""
+    return {_detector(path) for path in settings if not path.endswith(".mode")}
+
+
+def _detector(path: str) -> str | None:
+    parts = path.split(".")
+    if parts[0] != "detectors" or len(parts) < 3:
+        return None
+    return ".".join(parts[:3] if parts[1] == "others" else parts[:2])
+
+
+def _told(value: Any) -> str:
+    if value is None:
+        return "(not set)"
+    if isinstance(value, tuple):
+        return ", ".join(_told(item) for item in value) or "(none)"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)

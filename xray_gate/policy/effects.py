@@ -1,0 +1,133 @@
+"""Whether a change of one setting weakens the gate: one rule for each setting that has a side."""
+
+import re
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import Any
+
+from xray_gate.core.isolation import ISOLATIONS
+from xray_gate.policy.detector_specs import FAMILIES
+
+
+class Effect(StrEnum):
+    """What a change does to what the gate lets through."""
+
+    WEAKER = "weaker"
+    STRICTER = "stricter"
+    OTHER = "other"
+
+
+_Rule = Callable[[Any, Any], Effect]
+
+
+def effect_of(path: str, before: Any, after: Any) -> Effect:
+    """What the change of the setting at `path` does; `other` where neither can be said.
+
+    None stands for a setting that is not there.
+    """
+    for pattern, rule in _RULES:
+        if re.fullmatch(pattern, path):
+            return rule(before, after)
+    return Effect.OTHER
+
+
+def _by(strictness: Callable[[Any], float | None]) -> _Rule:
+    """More strictness is stricter; where it cannot be told, the change is another one."""
+
+    def rule(before: Any, after: Any) -> Effect:
+        old, new = strictness(before), strictness(after)
+        if old is None or new is None or old == new:
+            return Effect.OTHER
+        return Effect.STRICTER if new > old else Effect.WEAKER
+
+    return rule
+
+
+def _ranks(*from_weak_to_strict: Sequence[Any]) -> _Rule:
+    """Values by group; those of one group are as strict as each other."""
+
+    def strictness(value: Any) -> float | None:
+        found = [i for i, group in enumerate(from_weak_to_strict) if value in group]
+        return found[0] if found else None
+
+    return _by(strictness)
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _negative(value: Any) -> float | None:
+    number = _number(value)
+    return None if number is None else -number
+
+
+def _longest(value: Any) -> float:
+    """Of an age in days: None is for ever."""
+    return float("-inf") if value is None else -float(value)
+
+
+def _bound(before: Any, after: Any) -> Effect:
+    """A bound and its side: one more is stricter, one less weaker."""
+    if before is None or after is None:
+        return Effect.STRICTER if before is None else Effect.WEAKER
+    if before[0] != after[0] or before[1] == after[1]:
+        return Effect.OTHER
+    more_is_suspicious = (after[1] > before[1]) == (before[0] == "below")
+    return Effect.STRICTER if more_is_suspicious else Effect.WEAKER
+
+
+def _set(everything: Sequence[Any] | None, *, larger: Effect, smaller: Effect) -> _Rule:
+    """A list as a set; `everything` is what None stands for."""
+
+    def rule(before: Any, after: Any) -> Effect:
+        old = set(everything or () if before is None else before)
+        new = set(everything or () if after is None else after)
+        if old < new:
+            return larger
+        return smaller if new < old else Effect.OTHER
+
+    return rule
+
+
+def _present(before: Any, after: Any) -> Effect:
+    """`only_near` spares a detector its work, and what it would have found."""
+    if before is None or after is None:
+        return Effect.WEAKER if before is None else Effect.STRICTER
+    return Effect.OTHER
+
+
+_more, _less = _by(_number), _by(_negative)
+_SUPERSET_IS_STRICTER = {"larger": Effect.STRICTER, "smaller": Effect.WEAKER}
+_SUPERSET_IS_WEAKER = {"larger": Effect.WEAKER, "smaller": Effect.STRICTER}
+
+_RULES: tuple[tuple[str, _Rule], ...] = (
+    (r"(.*\.)?unsafe_\w+", _less),
+    (r"enforcement", _ranks(("audit", "warn"), ("enforce",))),
+    (r"detectors\..*\.mode", _ranks(("off", None), ("optional",), ("required",))),
+    (r"detectors\..*\.only_near", _present),
+    (r"detectors\..*\.only_near\.detectors", _present),
+    (r"detectors\..*\.only_near\.(factor|margin)", _more),
+    (r"detectors\.(model_xray|others\.\w+)\.thresholds\..*\.source", lambda *_: Effect.OTHER),
+    (r"detectors\.model_xray\.thresholds\.level", _more),
+    (r"detectors\.model_xray\.thresholds\.(\w+\.(unclipped|valid))", _bound),
+    (r"detectors\.others\.\w+\.thresholds\..*", _bound),
+    (r"detectors\.trigger_sweep\.(level|queries|against_champion)", _more),
+    (r"detectors\.trigger_sweep\.families", _set(FAMILIES, **_SUPERSET_IS_STRICTER)),
+    (r"detectors\.(b3d|dtinspector)\.index", _less),
+    (r"detectors\.b3d\.(share_of_median|at_most_of_median)", _more),
+    (r"detectors\.b3d\.least_success", _less),
+    (r"detectors\.dtinspector\.(clean_above|least_fitted|least_labels)", _more),
+    (r"decision\.rule", _ranks(("all", "weighted"), ("any",))),
+    (r"decision\.threshold", _less),
+    (r"min_probe_accuracy", _more),
+    (r"max_age_days", _by(_longest)),
+    (r"same_bytes", _ranks(("verify",), ("snapshot",))),
+    (r"isolation\.(pickled|other)", _ranks(*((one,) for one in ISOLATIONS))),
+    (r"promotion\.free_aliases", _set(None, **_SUPERSET_IS_WEAKER)),
+    (r"promotion\.stages", _set(None, **_SUPERSET_IS_STRICTER)),
+    (r"promotion\.copies", _more),
+    (r"limits\.(files|files_mb)", _less),
+    # The registrant chooses them: weaker than a path, of which this cannot be said.
+    (r"training_data\.from", _present),
+)
