@@ -9,6 +9,7 @@ import click
 from xray_gate.cli.exit_codes import ExitCode
 from xray_gate.cli.registry_option import registry_option
 from xray_gate.core.errors import InputError, PolicyError
+from xray_gate.core.printable import printable
 
 
 @click.group()
@@ -48,6 +49,21 @@ def explain(paths: tuple[Path, ...]) -> int:
     read = [item for path in paths for item in read_policies(path).policies]
     click.echo("\n\n".join("\n".join(explain_policy(item)) for item in read))
     return int(ExitCode.PASSED)
+
+
+@policy.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+def test(paths: tuple[Path, ...]) -> int:
+    """Judge the declared results beside policies (`*.test.yaml`); ends 1 when one differs."""
+    from xray_gate.policy.declared import run_cases
+
+    results = [result for path in paths for result in run_cases(path)]
+    failed = [result for result in results if result.differences]
+    for result in failed:
+        for text in result.differences:
+            click.echo(f"{result.file}: {result.name}: {printable(text)}")
+    click.echo(f"{len(results) - len(failed)} passed, {len(failed)} failed", err=True)
+    return int(ExitCode.FAILED if failed else ExitCode.PASSED)
 
 
 @policy.command()

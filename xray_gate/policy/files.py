@@ -141,7 +141,10 @@ class PolicyPlace:
 
 
 def read_policies(path: Path) -> PolicySet:
-    """Read a policy file, or every `*.yaml` and `*.yml` of a folder (not of its sub-folders)."""
+    """Read a policy file, or every `*.yaml` and `*.yml` of a folder.
+
+    Sub-folders and files of declared results (`*.test.yaml`) are left out.
+    """
     return _read_files(path, policy_files(path))
 
 
@@ -159,12 +162,18 @@ def policy_files(path: Path) -> list[Path]:
     """The files that `read_policies` reads; `PolicyError` when there are none."""
     if path.is_dir():
         files = sorted([*path.glob("*.yaml"), *path.glob("*.yml")])
+        files = [file for file in files if not is_test_file(file)]
         if not files:
             raise PolicyError(f"{path}: the folder holds no policy; put a .yaml file there")
         return files
     if not path.is_file():
         raise PolicyError(f"{path}: there is no policy file or folder of that name; check the path")
     return [path]
+
+
+def is_test_file(path: Path) -> bool:
+    """Whether a file declares results of policies and is none itself: `*.test.yaml`."""
+    return path.name.endswith((".test.yaml", ".test.yml"))
 
 
 def read_policy(path: Path, *, with_calibration: bool = True) -> Policy:

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -12,6 +12,8 @@ from xray_gate.core.errors import PolicyError
 from xray_gate.policy.document import PolicyDocument
 from xray_gate.policy.plain_yaml import NotPlain, require_plain
 
+_Model = TypeVar("_Model", bound=BaseModel)
+
 _MOST_BYTES = 2**20
 # Of the problems in one policy; each is looked up in the text.
 _MOST_PROBLEMS = 20
@@ -19,6 +21,14 @@ _MOST_PROBLEMS = 20
 
 def parse_document(path: Path) -> PolicyDocument:
     """Read one policy's own file; `PolicyError` names file, line, key and remedy."""
+    return parse_as(PolicyDocument, path, "policy")
+
+
+def parse_as(model: type[_Model], path: Path, what: str) -> _Model:
+    """Read a YAML file as `model`; `PolicyError` names file, line, key and remedy.
+
+    `what` is what people call such a file.
+    """
     try:
         text = _text(path)
         root = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -38,11 +48,12 @@ def parse_document(path: Path) -> PolicyDocument:
     except Exception as error:
         raise PolicyError(f"{path}:1: cannot be read ({error}); correct the YAML") from error
     if not isinstance(data, dict):
-        raise PolicyError(f"{path}:1: a policy is a mapping that begins with `apiVersion:`")
+        raise PolicyError(f"{path}:1: a {what} is a mapping that begins with `apiVersion:`")
     try:
-        return PolicyDocument.model_validate(data)
+        return model.model_validate(data)
     except ValidationError as error:
-        problems = [_describe(path, root, item) for item in error.errors()[:_MOST_PROBLEMS]]
+        found = error.errors()[:_MOST_PROBLEMS]
+        problems = [f"{path}:{_describe(model, what, root, item)}" for item in found]
         if error.error_count() > _MOST_PROBLEMS:
             more = error.error_count() - _MOST_PROBLEMS
             problems.append(f"{path}: and {more:,} more problems; correct these first")
@@ -97,19 +108,20 @@ def _yaml_problem(error: yaml.YAMLError) -> str:
     return f"{mark.line + 1 if mark else 1}: {problem}"
 
 
-def _describe(path: Path, root: yaml.Node | None, error: Any) -> str:
+def _describe(model: type[BaseModel], what: str, root: yaml.Node | None, error: Any) -> str:
     loc = [part for part in error["loc"] if not _is_branch(part)]
-    line, key = _line_of(root, loc), ".".join(str(part) for part in loc) or "the policy"
+    line, key = _line_of(root, loc), ".".join(str(part) for part in loc) or f"the {what}"
     message = str(error["msg"]).removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(loc[-1]), list(_keys_at(loc[:-1])), n=1, cutoff=0.5)
-        hint = f"did you mean `{near[0]}`?" if near else "allowed: " + ", ".join(_keys_at(loc[:-1]))
+        keys = list(_keys_at(model, loc[:-1]))
+        near = difflib.get_close_matches(str(loc[-1]), keys, n=1, cutoff=0.5)
+        hint = f"did you mean `{near[0]}`?" if near else "allowed: " + ", ".join(keys)
         message = f"is not a setting; {hint}"
     elif error["type"] == "missing":
         message = "is missing; add it"
     elif error["type"] == "model_type":
         message = "is not a mapping; write its settings below it, indented"
-    return f"{path}:{line}: {key}: {message}"
+    return f"{line}: {key}: {message}"
 
 
 def _is_branch(part: Any) -> bool:
@@ -137,8 +149,7 @@ def _child(node: yaml.Node | None, part: Any) -> tuple[yaml.Node, int] | None:
     return None
 
 
-def _keys_at(loc: Sequence[Any]) -> Iterator[str]:
-    model: type[BaseModel] = PolicyDocument
+def _keys_at(model: type[BaseModel], loc: Sequence[Any]) -> Iterator[str]:
     parts = iter(zip(loc, [*loc[1:], None], strict=False))
     for part, following in parts:
         if isinstance(part, int):

@@ -1,5 +1,7 @@
 """Writes a scan's report into a folder: report.json, report.html, planes and triggers as PNG.
 
+evidence.json is what was measured, without a verdict: what `xray-gate policy test` judges.
+
 A verdict that was signed has its envelope beside them, attestation.json.
 
 A trigger that was reversed to a mask and a pattern is also an .npz file, which `xray-gate filter`
@@ -50,6 +52,7 @@ def write_report(
     page = render_html(report, output.planes, names, output.triggers)
     _write(folder / "report.html", page.encode())
     _write(folder / "report.json", dump(report).encode())
+    _write(folder / "evidence.json", dump(output.evidence.to_json()).encode())
     if attestation is None:
         # That of an earlier scan would lie beside a report that it is not about.
         (folder / ATTESTATION).unlink(missing_ok=True)
