@@ -108,5 +108,6 @@ def test_memory_is_bounded_by_the_batch(tmp_path: Path, monkeypatch: pytest.Monk
         model.labels(plane.take(np.arange(0, len(plane), 100)))
         many = peak_memory(process)
     assert many - opened < 128 * MIB
-    # The 400 images would take 230 MiB.
-    assert many - few < 16 * MIB
+    # The 400 images would take 230 MiB. On a busy machine one thread may have answered the few, so
+    # that the other one's batch comes on top.
+    assert many - few < 64 * MIB
