@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.fuzz.choosing import places
 from tests.signing.making import KEY, NOW, Signed, sign, trusting
 from xray_gate.core.errors import InputError
 from xray_gate.signing.dsse import sealed
@@ -45,17 +46,6 @@ def holds(signed: Signed, envelope: bytes) -> bool:
 def statement(signed: Signed) -> dict[str, Any]:
     read: dict[str, Any] = json.loads(base64.b64decode(json.loads(signed.envelope)["payload"]))
     return read
-
-
-def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    yield path
-    items: Any = ()
-    if isinstance(value, dict):
-        items = value.items()
-    elif isinstance(value, list):
-        items = enumerate(value)
-    for key, item in items:
-        yield from places(item, (*path, key))
 
 
 def changed(value: Any, path: tuple[Any, ...], new: Any) -> Any:

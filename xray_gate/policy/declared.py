@@ -14,9 +14,9 @@ from pydantic import Field, model_validator
 from xray_gate.core.errors import PolicyError
 from xray_gate.core.evidence import Evidence
 from xray_gate.core.strict_json import loads_strictly
-from xray_gate.core.verdict import Decision, Verdict, undecided
-from xray_gate.policy.decision import decide
+from xray_gate.core.verdict import Decision, Verdict
 from xray_gate.policy.files import Policy, PolicySet, is_test_file, read_policies
+from xray_gate.policy.replay import judged
 from xray_gate.policy.strict import Strict
 from xray_gate.policy.text import parse_as
 
@@ -87,20 +87,8 @@ def run_cases(path: Path) -> list[CaseResult]:
 def _of_file(file: Path, policies: PolicySet) -> Iterator[CaseResult]:
     for case in parse_as(DeclaredResults, file, "file of declared results").cases:
         evidence = read_evidence(file.parent / case.evidence)
-        policy, decision = _judged(policies, case.registered_model, evidence)
+        policy, decision = judged(policies, case.registered_model, evidence)
         yield CaseResult(file, case.name, tuple(_differences(case.expect, policy, decision)))
-
-
-def _judged(
-    policies: PolicySet, registered_model: str, evidence: Evidence
-) -> tuple[Policy | None, Decision]:
-    try:
-        policy = policies.match(registered_model)
-    except PolicyError as error:
-        return None, undecided(str(error))
-    if policy is None:
-        return None, undecided(f"no policy matches {registered_model!r}")
-    return policy, decide(policy, evidence)
 
 
 def _differences(expect: Expectation, policy: Policy | None, decision: Decision) -> Iterator[str]:

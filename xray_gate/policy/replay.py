@@ -78,13 +78,23 @@ def replay(policies: PolicySet, scans: Iterable[PastScan], is_free: IsFree) -> I
         yield _replayed(policies, scan, is_free)
 
 
-def _replayed(policies: PolicySet, scan: PastScan, is_free: IsFree) -> Replayed:
-    policy: Policy | None = None
+def judged(
+    policies: PolicySet, registered_model: str, evidence: Evidence
+) -> tuple[Policy | None, Decision]:
+    """The one policy that matches, and its decision; undecided where there is none, or are two."""
     try:
-        policy = policies.match(scan.registered_model)
-        decision = _decision(policy, scan)
+        policy = policies.match(registered_model)
     except PolicyError as error:
-        decision = undecided(str(error))
+        return None, undecided(str(error))
+    if policy is None:
+        return None, undecided(f"no policy matches {registered_model!r}")
+    return policy, decide(policy, evidence)
+
+
+def _replayed(policies: PolicySet, scan: PastScan, is_free: IsFree) -> Replayed:
+    policy, decision = judged(policies, scan.registered_model, scan.evidence)
+    if policy is not None and scan.withdrawn:
+        decision = undecided("its bytes were withdrawn")
     stopped = () if decision.admits else scan.promoted
     if policy is not None:
         stopped = tuple(one for one in stopped if not is_free(policy, one))
@@ -97,14 +107,6 @@ def _replayed(policies: PolicySet, scan: PastScan, is_free: IsFree) -> Replayed:
         reasons=decision.reasons,
         stopped=stopped,
     )
-
-
-def _decision(policy: Policy | None, scan: PastScan) -> Decision:
-    if policy is None:
-        return undecided(f"no policy matches {scan.registered_model!r}")
-    if scan.withdrawn:
-        return undecided("its bytes were withdrawn")
-    return decide(policy, scan.evidence)
 
 
 @dataclass(frozen=True)

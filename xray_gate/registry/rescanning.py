@@ -18,6 +18,7 @@ _WHY_NOT = {
     VersionState.REVOKED: "was withdrawn, and no scan changes that; register another model",
     VersionState.DELETED: "was deleted; register it again",
 }
+_WAITS = status_text("waiting for a new scan.")
 
 
 def rescan(make_session: Callable[..., Any], ledger: RequeueingPort, key: VersionKey) -> None:
@@ -33,12 +34,8 @@ def rescan(make_session: Callable[..., Any], ledger: RequeueingPort, key: Versio
                 f"{key}: the gate has seen no such version; check the name, or register it again"
             )
         why_not = _WHY_NOT.get(registration.state)
-        if why_not is None and not set_waiting(connection, key, _waits()):
+        if why_not is None and not set_waiting(connection, key, _WAITS):
             why_not = _WHY_NOT[VersionState.DELETED]
         if why_not is not None:
             raise InputError(f"{key}: {why_not}")
         ledger.requeue(connection, registration.id)
-
-
-def _waits() -> str:
-    return status_text("waiting for a new scan.")
