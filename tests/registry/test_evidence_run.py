@@ -64,7 +64,7 @@ def test_a_run_holds_scores_figures_and_report(client: MlflowClient, tmp_path: P
         for item in client.list_artifacts(run.info.run_id, folder)
     }
     assert artifacts == {
-        *("planes", "triggers", "report.html", "report.json"),
+        *("planes", "triggers", "report.html", "report.json", "evidence.json"),
         *("planes/plane_000_valid.png", "triggers/trigger_000.png"),
     }
 
