@@ -27,13 +27,13 @@ import numpy as np
 from benchmarks import markdown
 from benchmarks.model_folder import Row, scan_missing
 from benchmarks.whole_files import write_npz
-from xray_gate import wiring
 from xray_gate.detectors.all_detectors import ALL_DETECTORS
 from xray_gate.policy.decision import decide
 from xray_gate.policy.files import Policy, read_policy
 from xray_gate.probing.probe_set import ProbeSet
 from xray_gate.probing.shown_trigger import ShownTrigger
 from xray_gate.scan.pipeline import ScanRequest
+from xray_gate.wiring import scanning
 
 # What is kept of each detector's statistics.
 _KEPT = (
@@ -77,8 +77,8 @@ def scan(
     request = ScanRequest(path, path.name, policy, probes, seed)
     data = training and training / f"{path.stem}-training.npz"
     if data and data.exists():
-        request = replace(request, training=wiring.load_training_data(data, policy, probes))
-    output = wiring.new_scan()(request)
+        request = replace(request, training=scanning.load_training_data(data, policy, probes))
+    output = scanning.new_scan()(request)
     outcomes = {j.name: j for j in decide(policy, output.evidence).judgements}
     if triggers is not None:
         _keep(output.triggers, path.stem, triggers)

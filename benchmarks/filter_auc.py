@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from xray_gate import wiring
 from xray_gate.mitigation.trigger_score import trigger_scores
 from xray_gate.probing.probe_files import read_probes
 from xray_gate.probing.trigger_files import StoredTrigger
+from xray_gate.wiring import scanning
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--limit", type=int, default=1000)
     parser.add_argument("--dataset", help="only models of this data set, which CLEAN is of")
     args = parser.parse_args(argv)
-    policy = wiring.default_policy()
+    policy = scanning.default_policy()
     clean = read_probes(args.clean, limit=args.limit)
     print("| model | trigger for | clean | triggered | AUC |\n|---|---|---|---|---|")
     for entry in json.loads((args.folder / "manifest.json").read_text(encoding="utf-8")):
@@ -52,7 +52,7 @@ def main(argv: list[str] | None = None) -> int:
             triggered = read_probes(images)
             shape, classes = clean.images.shape[1:], int(clean.labels.max()) + 1
             model = args.folder / entry["file"]
-            with wiring.open_classifier(model, policy, classes, shape, "auto") as opened:
+            with scanning.open_classifier(model, policy, classes, shape, "auto") as opened:
                 without = trigger_scores(opened, clean.images, [trigger])
                 carried = trigger_scores(opened, triggered.images, [trigger])
             # An image on which the attack failed is like a clean one for the model.

@@ -22,12 +22,12 @@ import numpy as np
 import torch
 from torch import nn
 
+import xray_gate
 from benchmarks import markdown
 from benchmarks.gpu_bare import ETA, bare_rates, plain_loop
 from benchmarks.lab.making.export import export_onnx
 from benchmarks.lab.networks.blocks import Shape
 from benchmarks.lab.networks.catalogue import ARCHITECTURES, build
-from xray_gate import wiring
 from xray_gate.backends.isolation import open_model
 from xray_gate.core.evidence import RunState
 from xray_gate.detectors.interface import Subject
@@ -45,7 +45,7 @@ from xray_gate.scan.ports import Device, ModelLimits, ModelRequest, OpenModel
 LEAST_AGREEMENT = 0.999
 DENSE_SECONDS, ADAPTIVE_SECONDS, TIMES_THE_PLAIN_LOOP = 1.0, 0.2, 20.0
 SAMPLE = 12
-DEMO_PROBES = Path(wiring.__file__).parent / "data" / "demo" / "probes.npz"
+DEMO_PROBES = Path(xray_gate.__file__).parent / "data" / "demo" / "probes.npz"
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.whole_files import write_text
-from xray_gate import wiring
 from xray_gate.policy.files import Policy
 from xray_gate.probing.probe_set import ProbeSet
+from xray_gate.wiring import scanning
 
 Row = dict[str, Any]
 
@@ -62,7 +62,7 @@ def scan_missing(
 
     @functools.lru_cache
     def read(source: Path) -> ProbeSet:
-        return wiring.load_probes(source, policy)
+        return scanning.load_probes(source, policy)
 
     def measure(path: Path, entry: Row) -> Row:
         return scan(path, entry, read(probes or folder / f"probes_{entry['dataset']}.npz"))

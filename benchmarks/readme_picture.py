@@ -6,12 +6,13 @@ python -m benchmarks.readme_picture docs/images/planes.png
 import sys
 from pathlib import Path
 
-from xray_gate import wiring
+import xray_gate
 from xray_gate.policy.files import read_policy
 from xray_gate.report.figures import contact_sheet
 from xray_gate.scan.pipeline import ScanRequest, default_seed
+from xray_gate.wiring import scanning
 
-DEMO = Path(wiring.__file__).parent / "data" / "demo"
+DEMO = Path(xray_gate.__file__).parent / "data" / "demo"
 
 
 def main() -> None:
@@ -19,11 +20,11 @@ def main() -> None:
     policy = read_policy(DEMO / "policy.yaml")
     if policy.probes is None:
         raise SystemExit("the demo's policy names no probes")
-    probes = wiring.load_probes(policy.probes, policy)
+    probes = scanning.load_probes(policy.probes, policy)
     planes = []
     for name in ("clean.onnx", "backdoored.onnx"):
         request = ScanRequest(DEMO / name, name, policy, probes, default_seed(policy))
-        output = wiring.new_scan()(request)
+        output = scanning.new_scan()(request)
         # The first plane of each, whatever it looks like: the same three samples for both.
         planes.append(next(plane for plane in output.planes if plane.pixel_range == "valid"))
     target = Path(sys.argv[1])

@@ -22,11 +22,11 @@ from sklearn.metrics import roc_auc_score
 from benchmarks import markdown
 from benchmarks.lab.table.rates import share
 from benchmarks.model_folder import Row, scan_missing
-from xray_gate import wiring
 from xray_gate.policy.decision import decide
 from xray_gate.policy.files import Policy, read_policy
 from xray_gate.probing.probe_set import ProbeSet
 from xray_gate.scan.pipeline import ScanRequest
+from xray_gate.wiring import scanning
 
 POLICY = Path(__file__).with_name("sweep-only.yaml")
 LEARNED = 0.8
@@ -34,7 +34,7 @@ LEARNED = 0.8
 
 def scan(path: Path, entry: Row, policy: Policy, probes: ProbeSet, seed: int) -> Row:
     """One model's verdict beside what is known of it."""
-    output = wiring.new_scan()(ScanRequest(path, path.name, policy, probes, seed))
+    output = scanning.new_scan()(ScanRequest(path, path.name, policy, probes, seed))
     detector = next(d for d in output.evidence.detectors if d.name == "trigger_sweep")
     decision = decide(policy, output.evidence)
     found = detector.statistics

@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks import brute_force, markdown
-from xray_gate import wiring
 from xray_gate.core.evidence import DetectorEvidence
 from xray_gate.policy.decision import decide
 from xray_gate.policy.files import Policy, read_policy
 from xray_gate.probing.planes import ScannedPlane
 from xray_gate.probing.probe_set import ProbeSet
 from xray_gate.scan.pipeline import ScanRequest, default_seed
+from xray_gate.wiring import scanning
 
 HEADINGS = (
     "model",
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     policy = read_policy(options.policy)
-    probes = wiring.load_probes(options.probes, policy)
+    probes = scanning.load_probes(options.probes, policy)
     manifest = json.loads((options.zoo / "manifest.json").read_text(encoding="utf-8"))
     references = {r.digest for r in policy.calibration.references} if policy.calibration else set()
     print(f"policy {policy.name}, {len(probes)} probes, {datetime.now(UTC):%Y-%m-%d}\n")
@@ -71,7 +71,7 @@ def scan(
     """Scan one model; refuses one that the thresholds were made from."""
     started = time.perf_counter()
     request = ScanRequest(path, path.name, policy, probes, default_seed(policy))
-    output = wiring.new_scan()(request)
+    output = scanning.new_scan()(request)
     seconds = time.perf_counter() - started
     if output.evidence.model.digest in references:
         raise SystemExit(f"{path}: is a reference of the policy's calibration, not a test model")

@@ -201,9 +201,9 @@ sys.meta_path.insert(0, Blocker())
 
 def test_the_wiring_can_be_imported_without_the_extras(files: Files) -> None:
     code = BLOCKER + (
-        "from xray_gate import wiring\n"
-        "assert wiring.default_policy().name == 'default'\n"
-        "wiring.new_scan()\n"
+        "from xray_gate.wiring import scanning\n"
+        "assert scanning.default_policy().name == 'default'\n"
+        "scanning.new_scan()\n"
         "assert not {'torch', 'onnxruntime', 'onnx'} & set(sys.modules)\n"
         "print('imported')\n"
     )

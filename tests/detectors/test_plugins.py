@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from tests.support.plugins import Answer, Second
-from xray_gate import wiring
 from xray_gate.core.errors import InputError
 from xray_gate.detectors.all_detectors import ALL_DETECTORS, installed_detectors
 from xray_gate.detectors.interface import Detector, Findings
 from xray_gate.detectors.plugins import GROUP, detectors_of, read_plugins
+from xray_gate.wiring import running, scanning
 
 HERE = "tests.support.plugins"
 
@@ -115,10 +115,10 @@ def test_a_broken_plug_in_stops_scans_and_runners_before_they_begin(
     installed(tmp_path, {"answer": "no_such_module:Answer"})
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(InputError, match="some-plugin: its detector answer"):
-        wiring.new_scan()
-    settings = wiring.RunnerSettings(f"xray-gate+sqlite:///{tmp_path}/r.db", "http://localhost:1")
+        scanning.new_scan()
+    settings = running.RunnerSettings(f"xray-gate+sqlite:///{tmp_path}/r.db", "http://localhost:1")
     with pytest.raises(InputError, match="some-plugin: its detector answer"):
-        wiring.new_runner(settings, print)
+        running.new_runner(settings, print)
 
 
 def test_the_distribution_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

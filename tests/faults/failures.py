@@ -12,10 +12,10 @@ from tests.faults.surroundings import (
     small_snapshots,
     small_temporary_files,
 )
-from xray_gate import wiring
+from xray_gate.registry.snapshots import DEFAULT_PLACE
 from xray_gate.runner.parts import Retries
 from xray_gate.scan.work import VersionKey
-from xray_gate.wiring import DEFAULT_PLACE
+from xray_gate.wiring import acting
 
 OUTSIDE = (
     ("claim: UPDATE registrations", Fault.DATABASE_ERROR),
@@ -132,7 +132,7 @@ def _given_up_and_again(site: FaultSite, number: int, step: str, fault: str) -> 
     left = describe(site, number)
     given_up = row(site, number, step, fault, left)
     site.scanned_again.add(f"signs/{number}")
-    wiring.rescan_version(site.order.registry_uri, VersionKey("default", "signs", number))
+    acting.rescan_version(site.order.registry_uri, VersionKey("default", "signs", number))
     left = describe(site, number)
     site.recover(LOOKS)
     return given_up, row(site, number, "rescan", "after it was mended", left)

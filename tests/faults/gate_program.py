@@ -4,8 +4,8 @@ from typing import Any
 
 from tests.faults.instrument import Instrument
 from tests.faults.program import Order, set_up
-from xray_gate import wiring
 from xray_gate.scan.work import VersionKey
+from xray_gate.wiring import acting, server
 
 
 def call(order: Order, name: str, *arguments: Any) -> None:
@@ -15,14 +15,14 @@ def call(order: Order, name: str, *arguments: Any) -> None:
     transactions are steps of `name`.
     """
     set_up(order)
-    store: Any = wiring.gated_store(order.registry_uri, order.tracking_uri)
+    store: Any = server.gated_store(order.registry_uri, order.tracking_uri)
     instrument = Instrument(order.folder, order.faults)
     instrument.watch(store.engine)
     with instrument.transaction(name):
         if name == "revoke":
-            wiring.revoke_version(order.registry_uri, _key(arguments), "stolen data", "ann")
+            acting.revoke_version(order.registry_uri, _key(arguments), "stolen data", "ann")
         elif name == "rescan":
-            wiring.rescan_version(order.registry_uri, _key(arguments))
+            acting.rescan_version(order.registry_uri, _key(arguments))
         else:
             getattr(store, name)(*arguments)
 

@@ -15,14 +15,15 @@ from typing import Any, cast
 
 from tests.faults.instrument import Fault, Instrument
 from tests.faults.stepping import step_files, step_reports, step_the_scan
-from xray_gate import wiring
 from xray_gate.core.verdict import Decision
 from xray_gate.ledger.ledger import Ledger
 from xray_gate.policy.files import Policy
+from xray_gate.registry.snapshots import DEFAULT_PLACE
 from xray_gate.registry.work import RegistryWork
 from xray_gate.runner.parts import Retries, RunnerParts
 from xray_gate.runner.temporary import own_temporary_files
 from xray_gate.scan.work import ScanOutput, VersionKey
+from xray_gate.wiring import running, stores
 
 HOUR = 3600.0
 SIZE, PLANES = 20, 4
@@ -44,7 +45,7 @@ class Order:
     registry_uri: str
     tracking_uri: str
     key: Path | None = None
-    snapshots: str = wiring.DEFAULT_PLACE
+    snapshots: str = DEFAULT_PLACE
     faults: dict[str, Fault] = field(default_factory=dict)
     times: int = 1
     awaited: str = ""
@@ -136,8 +137,8 @@ def _stepped(order: Order, instrument: Instrument, clock: Clock) -> Any:
     step_the_scan(instrument)
     step_files(instrument)
     step_reports(instrument)
-    signer = None if order.key is None else wiring.verdict_signer(order.key, None)
-    settings = wiring.RunnerSettings(
+    signer = None if order.key is None else running.verdict_signer(order.key, None)
+    settings = running.RunnerSettings(
         order.registry_uri,
         order.tracking_uri,
         device="cpu",
@@ -146,12 +147,12 @@ def _stepped(order: Order, instrument: Instrument, clock: Clock) -> Any:
         sign=signer,
         retries=Retries(short_pauses=(0.05, 0.1)),
     )
-    runner = wiring.new_runner(settings, announce=_say)
+    runner = running.new_runner(settings, announce=_say)
     parts: RunnerParts = runner._parts
-    engine = wiring.registry_engine(order.registry_uri)
+    engine = stores.registry_engine(order.registry_uri)
     instrument.watch(engine)
     queue = RegistryWork(
-        wiring._plain_store(order.registry_uri).ManagedSessionMaker,
+        stores.plain_store(order.registry_uri).ManagedSessionMaker,
         Ledger(),
         f"runner-{os.getpid()}",
         order.lease_seconds,

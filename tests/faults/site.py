@@ -26,7 +26,7 @@ from tests.support.models import write_backdoored, write_clean, write_probes
 from tests.support.site import ENTROPY, wait_until
 from xray_gate.cli.demo_site import free_port
 from xray_gate.signing.key_folder import PRIVATE, new_key
-from xray_gate.wiring import POLICY_VARIABLE, TRACKING_VARIABLE
+from xray_gate.wiring.server import POLICY_VARIABLE, TRACKING_VARIABLE
 
 END_SECONDS = 120.0
 # One retry, so that what is down is found out within a second.

@@ -12,17 +12,17 @@ from mlflow.store.artifact.http_artifact_repo import HttpArtifactRepository
 from mlflow.tracking import MlflowClient
 
 from tests.faults.instrument import Instrument
-from xray_gate import wiring
 from xray_gate.backends.process import ModelProcess
 from xray_gate.scan.pipeline import Scan
 from xray_gate.scan.ports import ModelRequest, OpenModel
+from xray_gate.wiring import scanning
 
 _WAIT_SECONDS = 60.0
 
 
 def step_the_scan(instrument: Instrument) -> None:
     """Let the life of the model's process and the first question of a detector be steps."""
-    real, enter, new_scan = wiring.open_model, ModelProcess.__enter__, wiring.new_scan
+    real, enter, new_scan = scanning.open_model, ModelProcess.__enter__, scanning.new_scan
 
     @contextmanager
     def open_model(request: ModelRequest) -> Iterator[OpenModel]:
@@ -44,9 +44,9 @@ def step_the_scan(instrument: Instrument) -> None:
     def stepped_scan() -> Scan:
         return new_scan(progress)
 
-    wiring.open_model = open_model
+    scanning.open_model = open_model
     setattr(ModelProcess, "__enter__", entered)  # noqa: B010
-    wiring.new_scan = stepped_scan  # type: ignore[assignment]
+    scanning.new_scan = stepped_scan  # type: ignore[assignment]
 
 
 def _last(instrument: Instrument) -> None:

@@ -21,7 +21,7 @@ from tests.support.planted import planted_model, write_samples
 from tests.support.poisoned import TARGET, poisoned
 from tests.support.site import runner_arguments, xray_gate
 from xray_gate.cli.demo_site import Site, running_site
-from xray_gate.wiring import read_status
+from xray_gate.wiring.reading import read_status
 
 QUICK = {"samples": 25, "iterations": 150, "batch": 20}
 Version = dict[str, Any]

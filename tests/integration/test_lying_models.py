@@ -17,7 +17,7 @@ from xray_gate.core.verdict import Verdict
 from xray_gate.policy.decision import decide
 from xray_gate.probing.probe_set import ProbeSet
 from xray_gate.scan.pipeline import Scan, ScanRequest
-from xray_gate.wiring import load_probes, open_model
+from xray_gate.wiring.scanning import load_probes, open_model
 
 pytestmark = [
     # PyTorch's own announcement about TorchScript, which users will have for years.

@@ -11,7 +11,8 @@ from tests.support.databases import dispose
 from tests.support.evidence import policy_document, write_policy
 from xray_gate.cli.demo_site import running_site
 from xray_gate.core.errors import InputError, PolicyError, ScanError
-from xray_gate.wiring import RunnerSettings, gated_store, new_runner
+from xray_gate.wiring.running import RunnerSettings, new_runner
+from xray_gate.wiring.server import gated_store
 
 
 def test_without_a_policy_the_server_does_not_start(tmp_path: Path, sqlite_database: str) -> None:

@@ -6,9 +6,9 @@ import pytest
 
 from tests.policy.builders import policy
 from tests.support.trained import Trained, train
-from xray_gate import wiring
 from xray_gate.core.evidence import RunState
 from xray_gate.scan.pipeline import ScanRequest
+from xray_gate.wiring import scanning
 
 pytestmark = pytest.mark.slow
 
@@ -20,7 +20,7 @@ SEEDS = (0, 1, 2, 3)
 def scan(trained: Trained) -> tuple[list[int], int]:
     """The labels that B3D suspects, and the one with the smallest mask."""
     rules = policy(detectors={"b3d": SETTINGS})
-    output = wiring.new_scan()(ScanRequest(trained.model, "m", rules, trained.probes, seed=0))
+    output = scanning.new_scan()(ScanRequest(trained.model, "m", rules, trained.probes, seed=0))
     (found,) = (run for run in output.evidence.detectors if run.name == "b3d")
     assert found.state is RunState.COMPLETED, found.reason
     sizes = found.statistics["mask_l1"]

@@ -69,7 +69,7 @@ def test_wiring_picks_the_store_for_the_server(
 ) -> None:
     from tests.support.evidence import policy_document, write_policy
     from xray_gate.registry.gated_store import GatedStore
-    from xray_gate.wiring import gated_store
+    from xray_gate.wiring.server import gated_store
 
     policy = write_policy(tmp_path, policy_document())
     monkeypatch.setenv("XRAY_GATE_POLICY", str(policy))

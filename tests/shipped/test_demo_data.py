@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from xray_gate import wiring
+import xray_gate
 from xray_gate.policy.files import Policy, read_policy
 from xray_gate.policy.review import findings
 from xray_gate.scan.digest import model_digest
+from xray_gate.wiring import scanning
 
-DATA = Path(wiring.__file__).parent / "data" / "demo"
+DATA = Path(xray_gate.__file__).parent / "data" / "demo"
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def test_the_demo_models_are_no_references_of_their_calibration(policy: Policy) 
 def test_the_probes_are_those_of_the_calibration(policy: Policy) -> None:
     assert policy.probes is not None
     assert policy.calibration is not None
-    probes = wiring.load_probes(policy.probes, policy)
+    probes = scanning.load_probes(policy.probes, policy)
     assert probes.sha256 == policy.calibration.probes_sha256
     assert len(probes) == 100
     assert probes.present_classes == tuple(range(10))

@@ -5,15 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from xray_gate import wiring
+import xray_gate
 from xray_gate.core.verdict import Enforcement
 from xray_gate.policy.detector_specs import TriggerSweepSpec
 from xray_gate.policy.files import calibrated_bounds, read_policy
 from xray_gate.policy.review import findings
 from xray_gate.policy.xray_thresholds import CalibratedBounds
+from xray_gate.wiring import scanning
 
 POLICIES = Path(__file__).parents[2] / "policies"
-DATA = Path(wiring.__file__).parent / "data"
+DATA = Path(xray_gate.__file__).parent / "data"
 
 
 def test_the_folder_holds_exactly_the_policies_that_its_readme_names() -> None:
@@ -23,7 +24,7 @@ def test_the_folder_holds_exactly_the_policies_that_its_readme_names() -> None:
 
 def test_the_readme_names_every_top_level_setting() -> None:
     text = (POLICIES / "README.md").read_text()
-    policy = wiring.default_policy().document
+    policy = scanning.default_policy().document
     settings = set(type(policy).model_fields) - {"api_version", "kind", "name", "description"}
     assert [name for name in sorted(settings) if f"`{name}" not in text] == []
 
@@ -74,7 +75,7 @@ def test_thresholds_come_from_clean_references_and_never_from_the_papers_numbers
 
 
 def test_the_default_policy_lacks_only_what_a_registry_needs() -> None:
-    policy = wiring.default_policy()
+    policy = scanning.default_policy()
     assert calibrated_bounds(policy.document) is None
     assert [text.split(",")[0] for text in findings(policy)] == [
         "there is no `match`",
@@ -92,5 +93,5 @@ def test_the_default_policy_keeps_the_papers_parameters(setting: str) -> None:
         "cap": 0.5,
         "pixel_ranges": ["unclipped", "valid"],
     }
-    xray = wiring.default_policy().document.detectors.named()["model_xray"]
+    xray = scanning.default_policy().document.detectors.named()["model_xray"]
     assert xray.settings()[setting] == paper[setting]

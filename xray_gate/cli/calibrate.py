@@ -78,7 +78,6 @@ def calibrate(
     scored already is kept beside --out until the whole file is written, so an interrupted
     calibration goes on where it was.
     """
-    from xray_gate import wiring
     from xray_gate.cli.calibrating import (
         CalibrationRun,
         require_a_level_that_can_be_kept,
@@ -86,6 +85,7 @@ def calibrate(
     )
     from xray_gate.cli.reference_models import models_at, models_of_groups
     from xray_gate.scan.calibration_draft import CalibrationDraft, write_whole
+    from xray_gate.wiring import calibrating, scanning
 
     if not clean_paths and not registered:
         raise InputError("no clean references: name models with --clean, or with --from-registry")
@@ -95,15 +95,17 @@ def calibrate(
         )
     clean = [(path, None) for given in clean_paths for path in models_at(given)]
     paths = [*clean, *models_of_groups(backdoored)]
-    policy = wiring.load_policy_to_calibrate(policy_path)
+    policy = scanning.load_policy_to_calibrate(policy_path)
     require_a_level_that_can_be_kept(policy, level)
     progress = ProgressLine()
-    job = wiring.new_calibrating(policy, wiring.load_probes(probes, policy), seed, device, progress)
+    job = calibrating.new_calibrating(
+        policy, scanning.load_probes(probes, policy), seed, device, progress
+    )
     draft = CalibrationDraft(out, job.settings)
-    admitted = wiring.models_from_registry(registered, registry_uri, tracking_uri)
+    admitted = calibrating.models_from_registry(registered, registry_uri, tracking_uri)
     references = CalibrationRun(job, draft, level, progress).references(paths, admitted)
     command = "xray-gate " + shlex.join(without_passwords(sys.argv[1:]))
-    created = wiring.utc_now().isoformat(timespec="seconds")
+    created = scanning.utc_now().isoformat(timespec="seconds")
     calibration = job.calibration(name or out.stem, references, command, created)
     write_whole(out, calibration.model_dump_json(indent=1) + "\n")
     draft.remove()

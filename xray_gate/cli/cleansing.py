@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from xray_gate import wiring
 from xray_gate.cli.progress import ProgressLine
 from xray_gate.cli.scanned_model import (
     require_a_fitting_model,
@@ -26,6 +25,7 @@ from xray_gate.probing.trigger_files import StoredTrigger
 from xray_gate.report.scan_folder import PATCHES, ScanFolder, named_labels, read_scan_folder
 from xray_gate.scan.opening import preprocessing_of
 from xray_gate.scan.ports import Device
+from xray_gate.wiring import scanning
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Cleansing:
         """Read report, patches, policy and the training data's sizes; `InputError`."""
         scanned = read_scan_folder(folder, PATCHES)
         patches = scanned.chosen(label)
-        policy = wiring.load_policy(policy_path)
+        policy = scanning.load_policy(policy_path)
         require_the_scans_preprocessing(policy, scanned.report)
         shape = patches[0].pattern.shape
         size = preprocessing_of(policy).size
@@ -124,7 +124,7 @@ class Cleansing:
         shape = (channels, height, width)
         classes = report.model.classes or 1
         counts = _Counts()
-        with wiring.open_classifier(path, self.policy, classes, shape, device) as model:
+        with scanning.open_classifier(path, self.policy, classes, shape, device) as model:
             require_a_fitting_model(
                 model, self.patches, "samples are compared by probabilities", "a patch is for"
             )

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from xray_gate import wiring
 from xray_gate.cli.progress import ProgressLine
 from xray_gate.cli.scanned_model import (
     require_a_fitting_model,
@@ -28,6 +27,7 @@ from xray_gate.report.json_v1 import ReportV1
 from xray_gate.report.scan_folder import TRIGGERS, read_scan_folder
 from xray_gate.scan.opening import preprocessing_of
 from xray_gate.scan.ports import Device
+from xray_gate.wiring import scanning
 
 _ROWS_AT_A_TIME = 256
 
@@ -73,12 +73,12 @@ class Filtering:
         """Read report, triggers, policy, probes and the inputs' sizes; `InputError`."""
         scanned = read_scan_folder(folder, TRIGGERS)
         triggers = scanned.chosen(label)
-        policy = wiring.load_policy(policy_path)
+        policy = scanning.load_policy(policy_path)
         require_the_scans_preprocessing(policy, scanned.report)
         shape = triggers[0].pattern.shape
         size = preprocessing_of(policy).size
         inputs = open_images(inputs_path, size, channels=shape[0])
-        probes = wiring.load_probes(probes_path, policy)
+        probes = scanning.load_probes(probes_path, policy)
         for trigger in triggers:
             require_shape(f"{folder}: a trigger", trigger.pattern.shape, shape)
         require_shape(str(probes_path), probes.images.shape[1:], shape)
@@ -101,7 +101,7 @@ class Filtering:
         """
         digest = require_the_scanned_model(path, self.report)
         classes, shape = int(self.probes.labels.max()) + 1, self.probes.images.shape[1:]
-        with wiring.open_classifier(path, self.policy, classes, shape, device) as model:
+        with scanning.open_classifier(path, self.policy, classes, shape, device) as model:
             require_a_fitting_model(
                 model, self.triggers, "the filter compares probabilities", "a trigger leads to"
             )

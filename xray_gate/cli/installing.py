@@ -4,12 +4,12 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from xray_gate import wiring
 from xray_gate.core.errors import InputError
 from xray_gate.ledger.schema import exclusive, revision
 from xray_gate.ledger.triggers.installing import TriggerState
 from xray_gate.ledger.triggers.installing import install as install_triggers
 from xray_gate.ledger.triggers.installing import remove as remove_triggers
+from xray_gate.wiring import stores
 
 _INSTALLED = {
     TriggerState.ABSENT: "installed",
@@ -24,7 +24,7 @@ def installed(registry_uri: str, *, remove: bool) -> list[str]:
     Raises `InputError` where the database may not be changed.
     """
     try:
-        with exclusive(wiring.registry_engine(registry_uri)) as connection:
+        with exclusive(stores.registry_engine(registry_uri)) as connection:
             return _removed(connection) if remove else _installed(connection)
     except (MlflowException, DBAPIError) as error:
         cause = error.orig if isinstance(error, DBAPIError) else error

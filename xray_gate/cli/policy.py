@@ -123,17 +123,17 @@ def replay(
     Shows which versions change their verdict or their admission, and which of those that are
     promoted today would be refused. Ends 0 whatever that is.
     """
-    from xray_gate import wiring
     from xray_gate.cli.replaying import Replay, as_json, as_markdown, as_text
     from xray_gate.policy.files import read_policies
     from xray_gate.policy.labels import read_labels
     from xray_gate.policy.replay import enforced, rates
+    from xray_gate.wiring import reading
 
     if registry_uri is None:
         raise InputError("replay reads the registry's database: give --registry-uri")
     known = None if labels is None else read_labels(labels)
     policies = read_policies(path)
-    rows = wiring.replay_policies(
+    rows = reading.replay_policies(
         registry_uri, workspace, enforced(policies) if as_enforced else policies
     )
     found = Replay(rows, None if known is None else rates(rows, known))

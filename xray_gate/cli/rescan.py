@@ -19,21 +19,21 @@ def rescan(target: str | None, dead_letters: bool, registry_uri: str | None, wor
     A scan follows its seed: the same files under the same policy and probes end as before. Use it
     when a store that was away is back, or when policy, probes or calibration are others.
     """
-    from xray_gate import wiring
+    from xray_gate.wiring import acting, reading
 
     if registry_uri is None:
         raise InputError("rescan writes to the registry's database: give --registry-uri")
     if (target is None) != dead_letters:
         raise InputError("name one version, as in NAME/3, or give --dead-letters; not both")
     if target is None:
-        keys = wiring.dead_letters(registry_uri, workspace)
+        keys = reading.dead_letters(registry_uri, workspace)
     else:
         name, version = split_target(target)
         if version is None:
             raise InputError(f"{target}: name one version, as in {name}/3")
         keys = [VersionKey(workspace, name, version)]
     for key in keys:
-        wiring.rescan_version(registry_uri, key)
+        acting.rescan_version(registry_uri, key)
         click.echo(f"{key}: waits for a scan")
     if not keys:
         click.echo("no version was given up")

@@ -31,7 +31,7 @@ def revoke(
     Nothing is taken out of production: aliases and stages stay, and are listed. But the files are
     no longer handed out by the registry, and the same bytes are refused when they come again.
     """
-    from xray_gate import wiring
+    from xray_gate.wiring import acting
 
     if registry_uri is None:
         raise InputError("revoke writes to the registry's database: give --registry-uri")
@@ -41,7 +41,7 @@ def revoke(
     if not reason.strip():
         raise InputError("--reason is empty; say why, for those who meet the refusal")
     key = VersionKey(workspace, name, version)
-    revocation, found = wiring.revoke_version(registry_uri, key, reason, by or getpass.getuser())
+    revocation, found = acting.revoke_version(registry_uri, key, reason, by or getpass.getuser())
     if output_format == "json":
         versions = [
             {

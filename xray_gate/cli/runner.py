@@ -96,9 +96,10 @@ def runner(
     log_format: LogFormat,
 ) -> int:
     """Scan waiting versions and write their verdicts. Start as many runners as you like."""
-    from xray_gate import wiring
     from xray_gate.cli.running import work
+    from xray_gate.registry.snapshots import DEFAULT_PLACE
     from xray_gate.runner.endpoint import parse_address
+    from xray_gate.wiring import running
 
     if log_format == "json":
         set_up_json(verbose=context.find_root().params["verbose"])
@@ -108,13 +109,13 @@ def runner(
             "the runner needs --registry-uri xray-gate+... and --tracking-uri http://..."
         )
     require_a_named_key()
-    settings = wiring.RunnerSettings(
+    settings = running.RunnerSettings(
         registry_uri,
         tracking_uri,
         policy,
         device,
         lease_seconds,
-        snapshots or wiring.DEFAULT_PLACE,
+        snapshots or DEFAULT_PLACE,
         signer(signing_key, passphrase_file),
         Retries(tries, retry_seconds),
     )

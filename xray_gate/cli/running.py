@@ -8,7 +8,6 @@ from contextlib import ExitStack
 
 import click
 
-from xray_gate import wiring
 from xray_gate.cli.logs import LogFormat, say
 from xray_gate.core.printable import printable
 from xray_gate.runner.endpoint import Address
@@ -16,21 +15,22 @@ from xray_gate.runner.event_log import log_event
 from xray_gate.runner.events import Observer
 from xray_gate.runner.loop import Runner
 from xray_gate.runner.temporary import own_temporary_files
+from xray_gate.wiring import running
 
 
 def work(
-    settings: wiring.RunnerSettings, once: bool, log_format: LogFormat, address: Address | None
+    settings: running.RunnerSettings, once: bool, log_format: LogFormat, address: Address | None
 ) -> None:
     """Scan what waits, `once` or until SIGTERM or SIGINT; answer at `address` meanwhile."""
     announce, observers = _told(log_format)
     with ExitStack() as stack:
         stack.enter_context(own_temporary_files())
         if address is not None:
-            watch = wiring.new_watch(settings)
+            watch = running.new_watch(settings)
             observers += watch.observers
             shown = stack.enter_context(watch.serving(address))
             say(f"xray-gate runner: http://{shown}/metrics and /health", logging.INFO)
-        worker = wiring.new_runner(settings, announce, observers)
+        worker = running.new_runner(settings, announce, observers)
         if once:
             worker.run_once()
         else:

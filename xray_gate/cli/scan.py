@@ -57,11 +57,11 @@ def scan(
     MODEL is a file (.onnx, .pt2, TorchScript .pt), an MLflow model folder, models:/NAME/VERSION
     or runs:/RUN_ID/PATH.
     """
-    from xray_gate import wiring
     from xray_gate.report.files import write_report
     from xray_gate.report.json_v1 import dump, report_json
     from xray_gate.report.text import render_text
     from xray_gate.scan.pipeline import ScanRequest, default_seed
+    from xray_gate.wiring import scanning
 
     if output_format == "sarif":
         raise InputError("--format sarif is not part of this release; use text or json")
@@ -70,17 +70,17 @@ def scan(
     if signing_key is not None and out is None:
         raise InputError("a signed verdict is a file; name a folder for it with --out")
     sign = signer(signing_key, passphrase_file)
-    policy = wiring.load_policy(policy_path)
+    policy = scanning.load_policy(policy_path)
     probes_path = probes or policy.probes
     if probes_path is None:
         raise InputError(
             "no probes: name clean labelled samples with --probes, or in the policy's `probes`"
         )
-    probe_set = wiring.load_probes(probes_path, policy)
+    probe_set = scanning.load_probes(probes_path, policy)
     training = (
-        wiring.policys_training_data(policy, probe_set)
+        scanning.policys_training_data(policy, probe_set)
         if training_data is None
-        else wiring.load_training_data(training_data, policy, probe_set)
+        else scanning.load_training_data(training_data, policy, probe_set)
     )
     progress = ProgressLine()
     with local_model(model) as path:
@@ -94,7 +94,7 @@ def scan(
             training=training,
         )
         try:
-            output = wiring.new_scan(progress)(request)
+            output = scanning.new_scan(progress)(request)
         finally:
             progress.close()
         if sign is not None:

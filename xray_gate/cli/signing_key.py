@@ -45,9 +45,9 @@ def signer(key: Path | None, passphrase_file: Path | None) -> "VerdictSigner | N
     """What signs with the key in a file; None where no key was asked for."""
     if key is None:
         return None
-    from xray_gate import wiring
+    from xray_gate.wiring import running
 
-    return wiring.verdict_signer(key, passphrase(passphrase_file))
+    return running.verdict_signer(key, passphrase(passphrase_file))
 
 
 def require_a_named_key() -> None:

@@ -34,7 +34,7 @@ def status(
 
     Without a name: what waits for a scan, and what runners have given up.
     """
-    from xray_gate import wiring
+    from xray_gate.wiring import reading
 
     if registry_uri is None:
         raise InputError("status reads the registry's database: give --registry-uri xray-gate+...")
@@ -42,9 +42,9 @@ def status(
     if attestation is not None:
         _write_attestation(attestation, registry_uri, workspace, name, version)
     if target is None:
-        rows = wiring.read_open_work(registry_uri, workspace)
+        rows = reading.read_open_work(registry_uri, workspace)
     else:
-        rows = wiring.read_status(registry_uri, workspace, name, version)
+        rows = reading.read_status(registry_uri, workspace, name, version)
     if target is not None and not rows:
         raise InputError(
             f"{target}: the gate has seen no such version; check the name, or register it again "
@@ -62,11 +62,11 @@ def status(
 def _write_attestation(
     path: Path, registry_uri: str, workspace: str, name: str, version: int | None
 ) -> None:
-    from xray_gate import wiring
+    from xray_gate.wiring import reading
 
     if version is None:
         raise InputError("a signed verdict is that of one version; name NAME/VERSION")
-    signed = wiring.read_attestation(registry_uri, workspace, name, version)
+    signed = reading.read_attestation(registry_uri, workspace, name, version)
     if signed is None:
         raise InputError(
             f"{name}/{version}: no runner has signed a verdict on it; start runners with "

@@ -18,19 +18,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import xray_gate
 from benchmarks import markdown
 from benchmarks.speed.options import machine
 from benchmarks.speed.registry import calls, looks
 from benchmarks.speed.registry.filling import fill
 from benchmarks.speed.registry.place import Place, opened
 from benchmarks.whole_files import write_text
-from xray_gate import wiring
 from xray_gate.core.errors import XrayGateError
 from xray_gate.core.evidence import Evidence
 from xray_gate.policy.files import read_policy
 from xray_gate.scan.pipeline import ScanRequest, default_seed
+from xray_gate.wiring import scanning
 
-DEMO = Path(wiring.__file__).parent / "data" / "demo"
+DEMO = Path(xray_gate.__file__).parent / "data" / "demo"
 NAME = "demo-speed"
 _PLAIN = "plain-speed"
 _CALL_HEADINGS = (
@@ -71,9 +72,9 @@ def measure(
 def demo_evidence() -> Evidence:
     """What a scan of the packaged clean model finds."""
     policy = read_policy(DEMO / "policy.yaml")
-    probes = wiring.load_probes(DEMO / "probes.npz", policy)
+    probes = scanning.load_probes(DEMO / "probes.npz", policy)
     request = ScanRequest(DEMO / "clean.onnx", NAME, policy, probes, default_seed(policy))
-    return wiring.new_scan()(request).evidence
+    return scanning.new_scan()(request).evidence
 
 
 def lines(found: dict[str, list[dict[str, Any]]]) -> list[str]:

@@ -1,0 +1,1 @@
+"""The one place that picks concretes. Extras (torch, onnxruntime) are reached from here, lazily."""

@@ -1,0 +1,22 @@
+"""What people do to versions in a registry's ledger."""
+
+import time
+
+from xray_gate.ledger.ledger import Ledger
+from xray_gate.registry.rescanning import rescan
+from xray_gate.registry.revoking import Withdrawn, revoke
+from xray_gate.scan.work import Revocation, VersionKey
+from xray_gate.wiring.stores import plain_store
+
+
+def revoke_version(
+    registry_uri: str, key: VersionKey, reason: str, by: str
+) -> tuple[Revocation, list[Withdrawn]]:
+    """Withdraw the admission of a version's bytes; see `registry.revoking.revoke`."""
+    make_session = plain_store(registry_uri).ManagedSessionMaker
+    return revoke(make_session, Ledger(), key, reason, by, time.time())
+
+
+def rescan_version(registry_uri: str, key: VersionKey) -> None:
+    """Put a version into the queue again; see `registry.rescanning.rescan`."""
+    rescan(plain_store(registry_uri).ManagedSessionMaker, Ledger(), key)
