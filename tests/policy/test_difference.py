@@ -15,6 +15,7 @@ from xray_gate.policy.settings_tree import settings_of
 
 SWEEP: dict[str, Any] = {"trigger_sweep": {}}
 REQUIRED: dict[str, Any] = {"model_xray": {"mode": "optional"}, **SWEEP}
+SAMPLES = f"sha256:{'0f' * 32}"
 W, S, N = Effect.WEAKER, Effect.STRICTER, Effect.OTHER
 
 
@@ -107,6 +108,23 @@ CASES: list[tuple[dict[str, Any], dict[str, Any], str, Effect]] = [
     ({}, {"promotion": {"free_aliases": ["candidate"]}}, "promotion.free_aliases", W),
     ({}, {"promotion": {"stages": ["Production"]}}, "promotion.stages", W),
     ({}, {"promotion": {"copies": False}}, "promotion.copies", W),
+    ({}, {"promotion": {"copies": ["prod-*"]}}, "promotion.copies", W),
+    (
+        {"promotion": {"copies": ["prod-*"]}},
+        {"promotion": {"copies": False}},
+        "promotion.copies",
+        W,
+    ),
+    (
+        {"promotion": {"copies": ["a", "b"]}},
+        {"promotion": {"copies": ["a"]}},
+        "promotion.copies",
+        W,
+    ),
+    ({"promotion": {"copies": ["a"]}}, {"promotion": {"copies": ["b"]}}, "promotion.copies", N),
+    ({"formats": ["onnx"]}, {}, "formats", W),
+    ({"formats": ["onnx"]}, {"formats": ["pt2"]}, "formats", N),
+    ({"probes": {"uri": "p.npz", "digest": SAMPLES}}, {"probes": "p.npz"}, "probes.digest", W),
     ({}, {"decision": {"rule": "all"}}, "decision.rule", W),
     ({}, {"limits": {"files_mb": 20_000}}, "limits.files_mb", W),
     ({}, {"limits": {"seconds": 60.0}}, "limits.seconds", N),
@@ -167,6 +185,7 @@ def test_every_rule_is_of_a_setting_that_there_is(tmp_path: Path) -> None:
         training_data: {from: model_run}
         decision: {rule: weighted, threshold: 0.5, weights: {b3d: 1}}
         promotion: {free_aliases: [x]}
+        probes: {uri: p.npz}
         detectors:
           trigger_sweep: {}
           model_xray:
@@ -177,6 +196,7 @@ def test_every_rule_is_of_a_setting_that_there_is(tmp_path: Path) -> None:
             mine: {thresholds: [{statistic: a.b, bound: 1, suspicious: above, source: x}]}
         """
     )
+    everything["probes"]["digest"] = SAMPLES
     paths = {*settings_of(make_policy(tmp_path, **everything).document)}
     calibrated = {"detectors.model_xray.thresholds.level", "detectors.b3d.only_near"}
     for pattern, _ in _RULES:

@@ -212,6 +212,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     "outputs": {"outputs": "logits"},
     "match": {"match": {"registered_models": ["digits"]}},
     "promotion": {"promotion": {"copies": False}},
+    "copies into some names": {"promotion": {"copies": ["production-*"]}},
+    "formats": {"formats": ["onnx"]},
     "stages": {"promotion": {"stages": []}},
     "aliases": {"promotion": {"free_aliases": ["candidate"]}},
     "reads": {"unsafe_allow_unscanned_reads": True},

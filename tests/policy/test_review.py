@@ -55,6 +55,8 @@ def test_a_sweep_that_decides_alone_is_sound(detectors: dict[str, Any], tmp_path
             for glob in ("*", "?*", "CHAMP*", "prod*")
         ),
         ({"min_probe_accuracy": 0.0}, "min_probe_accuracy is 0, so .* goes unnoticed; raise it"),
+        ({"promotion": {"copies": False}}, "copies need no verdict before .*; remove it"),
+        ({"promotion": {"copies": ["prod*"]}}, "copies need no verdict before .*; remove it"),
         ({"promotion": {"stages": []}}, "no stage counts as a promotion; add Staging"),
         ({"thresholds": None}, "is required and has no thresholds, so nothing can pass; make it"),
         (

@@ -66,6 +66,17 @@ def test_a_policy_that_does_not_gate_copies_lets_them_wait_for_a_scan(gate: Gate
         gate.store.get_model_version_download_uri("signs-2", 1)
 
 
+@pytest.mark.parametrize(("glob", "gated"), [("SIGNS-*", True), ("production-*", False)])
+def test_a_policy_may_name_where_copies_promote(gate: Gate, glob: str, gated: bool) -> None:
+    gate.set_policy(promotion={"copies": [glob]})
+    original = gate.register()
+    if gated:
+        with assert_refused("cannot be copied to 'signs-2'"):
+            gate.store.copy_model_version(original, "signs-2")
+    else:
+        assert gate.store.copy_model_version(original, "signs-2").status == "PENDING_REGISTRATION"
+
+
 def test_a_copy_points_to_the_files_that_were_scanned(gate: Gate) -> None:
     gate.admitted()
     gate.store.create_registered_model("signs-2")

@@ -211,6 +211,7 @@ def test_the_model_is_opened_as_the_policy_says_and_closed(tmp_path: Path) -> No
         outputs="logits",
         limits={"seconds": 12, "memory_mb": 100},
         isolation={"pickled": "bubblewrap", "other": "landlock+seccomp"},
+        formats=["onnx", "pt2"],
     )
     scan(tmp_path, rules=rules, opener=opener)
     (request,) = opener.requests
@@ -222,6 +223,7 @@ def test_the_model_is_opened_as_the_policy_says_and_closed(tmp_path: Path) -> No
     assert request.input_shape == (1, 4, 4)
     assert request.limits == ModelLimits(12.0, 100 * 2**20)
     assert request.isolation == LeastIsolation("bubblewrap", "landlock+seccomp")
+    assert request.formats == ["onnx", "pt2"]
     assert opener.closed == 1
 
 

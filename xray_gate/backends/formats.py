@@ -4,14 +4,12 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import yaml
 
 from xray_gate.core.errors import InputError
-
-Format = Literal["onnx", "torchscript", "pt2", "mlflow-pytorch", "mlflow-pyfunc"]
-FORMATS: tuple[Format, ...] = get_args(Format)
+from xray_gate.core.model_format import Format
 
 ACCEPTED = (
     "give an .onnx file, a .pt2 file of torch.export, a TorchScript .pt file or an MLflow model "

@@ -10,8 +10,12 @@ from typing import TypeVar
 import numpy as np
 
 from xray_gate.backends.fit import check_channels
-from xray_gate.backends.formats import Format, find_source
-from xray_gate.backends.least_isolation import check_isolation, readable_part
+from xray_gate.backends.formats import find_source
+from xray_gate.backends.least_isolation import (
+    check_isolation,
+    readable_part,
+    require_accepted,
+)
 from xray_gate.backends.process import ModelProcess
 from xray_gate.backends.protocol import (
     Answer,
@@ -28,6 +32,7 @@ from xray_gate.backends.sandbox.environment import bare_environment
 from xray_gate.backends.sandbox.launch import Launch
 from xray_gate.core.errors import ModelAnswerError, ModelProcessError
 from xray_gate.core.isolation import ISOLATIONS, Isolation
+from xray_gate.core.model_format import Format
 from xray_gate.probing.batches import Batch, FloatArray, LabelArray
 from xray_gate.probing.oracle import Slopes, raise_labels_only
 from xray_gate.scan.ports import Device, ModelRequest, OpenModel
@@ -47,10 +52,11 @@ def open_model(
     Its process ends with the `with` block, and with the thread that came into the block. It is
     shut in the strongest isolation of `among` that works here. Raises `InputError` (among them
     `ShapeMismatch`) when the file cannot be read or does not fit the probes, and `ScanError` when
-    no isolation is as strong as the request asks for the model's format, when the model does not
-    answer as a classifier, and when its process breaks a limit.
+    the request does not accept the model's format, or asks for a stronger isolation for it than
+    there is, when the model does not answer as a classifier, and when its process breaks a limit.
     """
     source = find_source(request.path)
+    require_accepted(source, request.formats)
     check_channels(request.preprocessing, request.input_shape[0])
     isolation = strongest(among)
     check_isolation(isolation, source, request.isolation)

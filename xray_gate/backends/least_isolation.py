@@ -1,16 +1,27 @@
-"""Whether a model may be opened in the isolation that there is, and what of it may be read."""
+"""Whether a model may be opened in its format and in the isolation that there is."""
 
+from collections.abc import Collection
 from pathlib import Path
 
-from xray_gate.backends.formats import Format, ModelSource
+from xray_gate.backends.formats import ModelSource
 from xray_gate.backends.sandbox.choice import why_not
 from xray_gate.backends.sandbox.places import holds_home
 from xray_gate.core.errors import InputError, ScanError
 from xray_gate.core.isolation import ISOLATIONS, Isolation, LeastIsolation, suffices
+from xray_gate.core.model_format import Format
 
 # Formats whose files are programs of whoever made them. A TorchScript archive is no pickle of
 # Python's, yet its code calls any operator of PyTorch, among them `aten::from_file`, which writes.
 _PROGRAMS: frozenset[Format] = frozenset({"torchscript", "pt2", "mlflow-pytorch", "mlflow-pyfunc"})
+
+
+def require_accepted(source: ModelSource, formats: Collection[Format]) -> None:
+    """Raise `ScanError` where the model's format is none of `formats`."""
+    if source.format not in formats:
+        raise ScanError(
+            f"{source.path}: is {source.format}, and the policy accepts "
+            f"{', '.join(formats) or 'no format'} only; give the model in one of these formats"
+        )
 
 
 def check_isolation(found: Isolation, source: ModelSource, least: LeastIsolation) -> None:

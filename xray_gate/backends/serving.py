@@ -6,11 +6,11 @@ from typing import Any, BinaryIO
 
 from xray_gate.backends.batch_size import chosen_batch_size
 from xray_gate.backends.classifier import Asking, Classifier
-from xray_gate.backends.formats import Format
 from xray_gate.backends.interface import ModelSpec, Runner, speaks_of_memory
 from xray_gate.backends.protocol import LENGTH_BYTES, decode_header, encode_header, header_length
 from xray_gate.backends.questions import read_batch, read_sample
 from xray_gate.core.errors import InputError, ModelAnswerError, NoGradients, ShapeMismatch
+from xray_gate.core.model_format import Format
 from xray_gate.probing.batches import Batch, FloatArray
 from xray_gate.probing.preprocessing import Preprocessing
 

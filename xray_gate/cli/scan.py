@@ -10,6 +10,8 @@ from xray_gate.cli.progress import ProgressLine
 from xray_gate.cli.signing_key import passphrase_option, require_unchanged, signer
 from xray_gate.core.errors import InputError
 from xray_gate.policy.decision import decide
+from xray_gate.policy.files import Policy
+from xray_gate.probing.probe_set import ProbeSet
 from xray_gate.scan.ports import Device
 
 
@@ -71,12 +73,7 @@ def scan(
         raise InputError("a signed verdict is a file; name a folder for it with --out")
     sign = signer(signing_key, passphrase_file)
     policy = scanning.load_policy(policy_path)
-    probes_path = probes or policy.probes
-    if probes_path is None:
-        raise InputError(
-            "no probes: name clean labelled samples with --probes, or in the policy's `probes`"
-        )
-    probe_set = scanning.load_probes(probes_path, policy)
+    probe_set = _probes(probes, policy)
     training = (
         scanning.policys_training_data(policy, probe_set)
         if training_data is None
@@ -115,3 +112,19 @@ def scan(
     if out is not None:
         click.echo(f"report: {out / 'report.html'}", err=True)
     return int(BY_VERDICT[decision.verdict])
+
+
+def _probes(path: Path | None, policy: Policy) -> ProbeSet:
+    from xray_gate.wiring import scanning
+
+    if path is not None:
+        return scanning.load_probes(path, policy)
+    if policy.probes is None and policy.probes_uri is None:
+        raise InputError(
+            "no probes: name clean labelled samples with --probes, or in the policy's `probes`"
+        )
+    import mlflow
+
+    from xray_gate.registry.artifacts import MlflowArtifacts
+
+    return scanning.policys_probes(policy, MlflowArtifacts(mlflow.get_tracking_uri()))

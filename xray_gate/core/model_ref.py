@@ -18,6 +18,11 @@ class ModelRef:
     uri: str | None = None
 
 
+def is_uri(text: str) -> bool:
+    """Whether `text` begins with a scheme, as `runs:/...` does, and so is no path."""
+    return _URI.match(text) is not None
+
+
 def parse_model_ref(text: str) -> ModelRef:
     """Read MODEL as the command line takes it: a file, a folder, `models:/...` or `runs:/...`."""
     match = _URI.match(text)

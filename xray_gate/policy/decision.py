@@ -23,6 +23,7 @@ from dataclasses import replace
 from xray_gate.core.evidence import DetectorEvidence, Evidence, RunState
 from xray_gate.core.verdict import Decision, DetectorJudgement, Outcome, Verdict
 from xray_gate.policy.agreement import why_not_enough
+from xray_gate.policy.conditions import unmet_condition
 from xray_gate.policy.escalation import NOT_NEEDED, need_of
 from xray_gate.policy.files import Policy
 from xray_gate.policy.judgement import judge
@@ -74,9 +75,11 @@ def _verdict(
     outvoted = why_not_enough(rule, required, judgements) if failed else None
     if failed and outvoted is None:
         return Verdict.FAILED, [_sentence(item) for item in failed]
-    if evidence.obstacle is not None:
+    obstacles = [evidence.obstacle, unmet_condition(policy, evidence)]
+    if any(obstacle is not None for obstacle in obstacles):
         found = [_sentence(item) for item in failed]
-        return Verdict.UNDECIDED, [evidence.obstacle, *([outvoted] if outvoted else []), *found]
+        said = [text for text in [*obstacles, outvoted] if text is not None]
+        return Verdict.UNDECIDED, [*said, *found]
     doubts = list(_doubts(required, judgements))
     if outvoted is not None and (doubts or not rule.unsafe_pass_if_outvoted):
         found = [_sentence(item) for item in failed]

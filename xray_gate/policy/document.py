@@ -2,10 +2,12 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_serializer, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_serializer, model_validator
 from pydantic_core.core_schema import SerializerFunctionWrapHandler
 
 from xray_gate.core.isolation import Isolation, LeastIsolation
+from xray_gate.core.model_format import Format
+from xray_gate.core.model_ref import is_uri
 from xray_gate.core.verdict import Enforcement
 from xray_gate.policy.decision_spec import DecisionSpec
 from xray_gate.policy.detector_specs import Detectors
@@ -18,6 +20,47 @@ class Match(Strict):
     """Which registered models the policy is for: globs over their names, without regard to case."""
 
     registered_models: list[Glob] = Field(min_length=1)
+
+
+Digest = Annotated[str, Field(pattern="^sha256:[0-9a-f]{64}$")]
+
+
+class ProbesSpec(Strict):
+    """Clean samples by what they are, wherever they lie.
+
+    `uri`: a path as `probes` is, or a place that MLflow's artifact stores can read. `digest`: as
+    reports and `policy check` tell it, over pixels and labels in the size of `preprocessing`.
+    """
+
+    uri: Annotated[str, Field(min_length=1)]
+    digest: Digest
+
+
+def _path_only(text: str) -> str:
+    if is_uri(text):
+        raise ValueError(
+            "is a place that others may write to; write it as `uri`, with the `digest` of the "
+            "samples beside it"
+        )
+    return text
+
+
+def _kind_of_probes(value: Any) -> str | None:
+    if isinstance(value, str):
+        return "<path>"
+    return "<place>" if isinstance(value, dict | ProbesSpec) else None
+
+
+# Without a digest only a path: whoever may write to another place could choose what is asked.
+ProbesSetting = Annotated[
+    Annotated[str, AfterValidator(_path_only), Tag("<path>")]
+    | Annotated[ProbesSpec, Tag("<place>")],
+    Discriminator(
+        _kind_of_probes,
+        custom_error_type="probes",
+        custom_error_message="is neither a path nor a mapping of `uri` and `digest`",
+    ),
+]
 
 
 class LoggedTrainingData(Strict):
@@ -57,11 +100,14 @@ class PreprocessingSpec(Strict):
 
 
 class Promotion(Strict):
-    """What counts as a promotion and therefore needs an admitting verdict."""
+    """What counts as a promotion and therefore needs an admitting verdict.
+
+    `copies`: into every name that the policy is for, into none, or into those that a glob matches.
+    """
 
     free_aliases: list[Glob] = Field(default_factory=list)
     stages: list[Literal["Staging", "Production"]] = Field(default=["Staging", "Production"])
-    copies: bool = True
+    copies: bool | Annotated[list[Glob], Field(min_length=1)] = True
 
 
 class Limits(Strict):
@@ -105,7 +151,14 @@ class IsolationSpec(Strict):
         return LeastIsolation(pickled, self.other)
 
 
-_ADDED_LATER = ("decision", "same_bytes", "max_age_days", "isolation", "unsafe_unchecked_code")
+_ADDED_LATER = (
+    "formats",
+    "decision",
+    "same_bytes",
+    "max_age_days",
+    "isolation",
+    "unsafe_unchecked_code",
+)
 
 
 class PolicyDocument(Strict):
@@ -117,7 +170,8 @@ class PolicyDocument(Strict):
     description: str = ""
     match: Match | None = None
     enforcement: Enforcement = Enforcement.ENFORCE
-    probes: str | None = None
+    probes: ProbesSetting | None = None
+    formats: list[Format] | None = Field(default=None, min_length=1)
     training_data: TrainingDataSpec | None = None
     classes: int | None = Field(default=None, ge=2, description="labels that the model must have")
     class_names: list[str] | None = None

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from xray_gate.core.isolation import ISOLATIONS
+from xray_gate.core.model_format import FORMATS
 from xray_gate.policy.detector_specs import FAMILIES
 
 
@@ -97,6 +98,22 @@ def _present(before: Any, after: Any) -> Effect:
     return Effect.OTHER
 
 
+def _absent(before: Any, after: Any) -> Effect:
+    """What held something fast and is gone."""
+    if before is None or after is None:
+        return Effect.STRICTER if before is None else Effect.WEAKER
+    return Effect.OTHER
+
+
+def _copies(before: Any, after: Any) -> Effect:
+    """All copies, none, or those into the names that a glob matches."""
+    if isinstance(before, bool) and isinstance(after, bool):
+        return _more(before, after)
+    if isinstance(before, bool) or isinstance(after, bool):
+        return Effect.WEAKER if before is True or after is False else Effect.STRICTER
+    return _set(None, **_SUPERSET_IS_STRICTER)(before, after)
+
+
 _more, _less = _by(_number), _by(_negative)
 _SUPERSET_IS_STRICTER = {"larger": Effect.STRICTER, "smaller": Effect.WEAKER}
 _SUPERSET_IS_WEAKER = {"larger": Effect.WEAKER, "smaller": Effect.STRICTER}
@@ -126,7 +143,9 @@ _RULES: tuple[tuple[str, _Rule], ...] = (
     (r"isolation\.(pickled|other)", _ranks(*((one,) for one in ISOLATIONS))),
     (r"promotion\.free_aliases", _set(None, **_SUPERSET_IS_WEAKER)),
     (r"promotion\.stages", _set(None, **_SUPERSET_IS_STRICTER)),
-    (r"promotion\.copies", _more),
+    (r"promotion\.copies", _copies),
+    (r"formats", _set(FORMATS, **_SUPERSET_IS_WEAKER)),
+    (r"probes\.digest", _absent),
     (r"limits\.(files|files_mb)", _less),
     # The registrant chooses them: weaker than a path, of which this cannot be said.
     (r"training_data\.from", _present),

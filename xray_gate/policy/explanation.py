@@ -46,6 +46,7 @@ def explain_policy(policy: Policy) -> list[str]:
         f"  Enforcement: {_ENFORCED[document.enforcement]}.",
         f"  Same bytes: {_SAME_BYTES[document.same_bytes]}.",
         *_age(document.max_age_days),
+        *_asked(policy),
         *_training_data(policy),
         "  Detectors, in the order in which they run:",
         *(
@@ -62,6 +63,14 @@ def explain_policy(policy: Policy) -> list[str]:
 def _age(days: float | None) -> Iterator[str]:
     if days is not None:
         yield f"  Age: a scan admits for {days:g} days."
+
+
+def _asked(policy: Policy) -> Iterator[str]:
+    if policy.document.formats is not None:
+        yield f"  Formats: {', '.join(policy.document.formats)}; others are undecided."
+    if policy.probes_digest is not None:
+        place = policy.probes_uri or policy.probes
+        yield f"  Probes: {place}, with the digest {policy.probes_digest}."
 
 
 def _training_data(policy: Policy) -> Iterator[str]:

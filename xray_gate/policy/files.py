@@ -12,8 +12,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from xray_gate.core.errors import PolicyError
+from xray_gate.core.model_ref import is_uri
 from xray_gate.policy.calibration import Calibration, read_calibration
-from xray_gate.policy.document import LoggedTrainingData, PolicyDocument
+from xray_gate.policy.document import LoggedTrainingData, PolicyDocument, ProbesSpec
 from xray_gate.policy.text import parse_document
 from xray_gate.policy.xray_thresholds import CalibratedBounds
 
@@ -22,14 +23,17 @@ from xray_gate.policy.xray_thresholds import CalibratedBounds
 class Policy:
     """A validated policy with what it refers to.
 
-    It is self-contained, so that it can be kept and replayed without its files. `training_data`
-    is their path, where the document gives one.
+    It is self-contained, so that it can be kept and replayed without its files. `probes` and
+    `training_data` are their paths, where the document gives them; `probes_uri` is a place in an
+    artifact store instead of a path, `probes_digest` what they must be.
     """
 
     document: PolicyDocument
     calibration: Calibration | None
     probes: Path | None
     training_data: Path | None = None
+    probes_uri: str | None = None
+    probes_digest: str | None = None
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -52,13 +56,16 @@ class Policy:
 
     def _decisive(self) -> dict[str, Any]:
         # Where the probes lie differs between machines and decides nothing; which probes they
-        # are is bound by the calibration. So it is with training data, and their digest stands in
-        # the evidence; but that the registrant may choose them is the policy's decision.
+        # are is bound by the calibration, or by their digest. So it is with training data, and
+        # their digest stands in the evidence; but that the registrant may choose them is the
+        # policy's decision.
         places = {"probes"} if self.wants_logged_training_data else {"probes", "training_data"}
-        return {
+        kept = {
             "document": self.document.model_dump(mode="json", by_alias=True, exclude=places),
             "calibration": self.calibration and self.calibration.model_dump(mode="json"),
         }
+        # So that the others keep the digest that they always had.
+        return kept if self.probes_digest is None else {**kept, "probes_digest": self.probes_digest}
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values, for the ledger."""
@@ -66,6 +73,7 @@ class Policy:
         return {
             **self._decisive(),
             **{name: None if path is None else str(path) for name, path in places.items()},
+            "probes_uri": self.probes_uri,
         }
 
     @classmethod
@@ -78,6 +86,8 @@ class Policy:
                 probes=_path(data["probes"]),
                 # Missing in what an older version kept.
                 training_data=_path(data.get("training_data")),
+                probes_uri=data.get("probes_uri"),
+                probes_digest=data.get("probes_digest"),
             )
         except (ValidationError, KeyError, TypeError) as error:
             raise PolicyError(
@@ -187,12 +197,21 @@ def read_policy(path: Path, *, with_calibration: bool = True) -> Policy:
     if with_calibration and bounds is not None:
         calibration = read_calibration(path.parent / bounds.calibration)
     training_data = document.training_data
+    probes, probes_digest = _probes(document)
+    in_a_store = probes is not None and is_uri(probes)
     return Policy(
         document,
         calibration,
-        _beside(path, document.probes),
-        _beside(path, training_data) if isinstance(training_data, str) else None,
+        probes=None if in_a_store else _beside(path, probes),
+        training_data=_beside(path, training_data) if isinstance(training_data, str) else None,
+        probes_uri=probes if in_a_store else None,
+        probes_digest=probes_digest,
     )
+
+
+def _probes(document: PolicyDocument) -> tuple[str | None, str | None]:
+    named = document.probes
+    return (named.uri, named.digest) if isinstance(named, ProbesSpec) else (named, None)
 
 
 def calibrated_bounds(document: PolicyDocument) -> CalibratedBounds | None:

@@ -1,7 +1,7 @@
 """What other policies would make of evidence that is there: nothing is scanned again."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from xray_gate.core.errors import PolicyError
@@ -160,4 +160,4 @@ def enforced(policies: PolicySet) -> PolicySet:
 
 def _enforced(policy: Policy) -> Policy:
     document = policy.document.model_copy(update={"enforcement": Enforcement.ENFORCE})
-    return Policy(document, policy.calibration, policy.probes, policy.training_data)
+    return replace(policy, document=document)

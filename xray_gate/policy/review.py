@@ -18,6 +18,7 @@ def findings(policy: Policy) -> list[str]:
     """Every setting that weakens the gate or cannot be defended, each with its remedy."""
     return [
         *_weakened(policy),
+        *_promotion(policy),
         *_xray(policy),
         *_sweep(policy),
         *_b3d(policy),
@@ -49,9 +50,6 @@ def _weakened(policy: Policy) -> Iterator[str]:
             "(pickles, Python files); remove it, and have models logged as ONNX or with their "
             "weights only"
         )
-    for glob in document.promotion.free_aliases:
-        if matches_glob("champion", glob) or matches_glob("production", glob):
-            yield f"the free alias {glob!r} covers champion or production; name the free ones"
     if document.min_probe_accuracy < _LEAST_ACCURACY:
         yield (
             f"min_probe_accuracy is {document.min_probe_accuracy:g}, so a wrong pixel range or "
@@ -62,8 +60,20 @@ def _weakened(policy: Policy) -> Iterator[str]:
             "same_bytes is verify, so what is downloaded lies where the registrant put it and may "
             "change after a promotion; set it to snapshot, or remove it"
         )
+
+
+def _promotion(policy: Policy) -> Iterator[str]:
+    document = policy.document
+    for glob in document.promotion.free_aliases:
+        if matches_glob("champion", glob) or matches_glob("production", glob):
+            yield f"the free alias {glob!r} covers champion or production; name the free ones"
     if not document.promotion.stages:
         yield "no stage counts as a promotion; add Staging and Production"
+    if document.promotion.copies is not True:
+        yield (
+            "copies need no verdict before they are made (promotion.copies), so a name that people "
+            "trust may list versions that wait; remove it"
+        )
 
 
 def _xray(policy: Policy) -> Iterator[str]:
@@ -220,7 +230,7 @@ def _training_data(policy: Policy) -> Iterator[str]:
 def _incomplete(policy: Policy) -> Iterator[str]:
     if policy.document.match is None:
         yield "there is no `match`, so a registry never uses this policy; add the names it is for"
-    if policy.probes is None:
+    if policy.probes is None and policy.probes_uri is None:
         yield "there are no `probes`, so a runner cannot scan; add the path of clean samples"
-    elif not policy.probes.exists():
+    elif policy.probes is not None and not policy.probes.exists():
         yield f"the probes {policy.probes} do not exist here; check the path"

@@ -126,7 +126,7 @@ def _describe(model: type[BaseModel], what: str, root: yaml.Node | None, error: 
 
 def _is_branch(part: Any) -> bool:
     # pydantic names the branches of a union, and that a key is meant: they are no keys of the file.
-    return part in ("<calibrated>", "<fixed>", "<path>", "<logged>", "[key]")
+    return part in ("<calibrated>", "<fixed>", "<path>", "<place>", "<logged>", "[key]")
 
 
 def _line_of(root: yaml.Node | None, loc: Sequence[Any]) -> int:

@@ -20,6 +20,14 @@ def is_free(policy: Policy, promotion: Promotion) -> bool:
     return any(matches_glob(promotion.value, glob) for glob in asked.free_aliases)
 
 
+def copies_promote(policy: Policy, into: str) -> bool:
+    """Whether a copy into the registered model `into` needs an admitting verdict first."""
+    copies = policy.document.promotion.copies
+    if isinstance(copies, bool):
+        return copies
+    return any(matches_glob(into, glob) for glob in copies)
+
+
 def aliases_of(connection: Connection, key: VersionKey) -> list[str]:
     """The aliases that a version has in the database, in no order."""
     table = SqlRegisteredModelAlias.__table__

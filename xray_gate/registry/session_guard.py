@@ -26,7 +26,12 @@ from xray_gate.core.verdict import NO_POLICY, Decision, undecided
 from xray_gate.policy.files import Policy
 from xray_gate.registry.admission import Admission, Admissions
 from xray_gate.registry.ports import LedgerPort
-from xray_gate.registry.promotions import PROMOTING_STAGES, held_promotions, is_free
+from xray_gate.registry.promotions import (
+    PROMOTING_STAGES,
+    copies_promote,
+    held_promotions,
+    is_free,
+)
 from xray_gate.registry.refusal import MESSAGE_START, refusal, status_text
 from xray_gate.registry.rows import (
     RESERVED_TAGS,
@@ -141,7 +146,7 @@ class SessionGuard:
         self._ledger.lock_revocations(connection)
         admission = self._admissions.of(connection, original, row.storage_location, policy)
         if admission.decision is None or admission.evidence is None or admission.why_not:
-            if policy.document.promotion.copies:
+            if copies_promote(policy, row.name):
                 raise refusal(f"{original} cannot be copied to {row.name!r}: {admission.why_not}")
             return False
         row.status = "READY"

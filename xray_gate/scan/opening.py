@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from xray_gate.core.errors import InputError, ModelAnswerError
+from xray_gate.core.model_format import FORMATS
 from xray_gate.policy.files import Policy
 from xray_gate.probing.preprocessing import Preprocessing
 from xray_gate.probing.probe_set import ProbeSet
@@ -48,6 +49,7 @@ def model_request(
         device=device,
         limits=ModelLimits(document.limits.seconds, document.limits.memory_mb * 2**20),
         isolation=document.isolation.least,
+        formats=FORMATS if document.formats is None else document.formats,
         files=FileRules(
             document.limits.files,
             document.limits.files_mb * 2**20,

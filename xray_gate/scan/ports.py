@@ -1,12 +1,13 @@
 """What a scan needs from the outside; adapters elsewhere fulfil it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
 from xray_gate.core.isolation import LeastIsolation
+from xray_gate.core.model_format import FORMATS, Format
 from xray_gate.probing.batches import FloatArray
 from xray_gate.probing.oracle import SoftLabelOracle
 from xray_gate.probing.preprocessing import Preprocessing
@@ -48,7 +49,8 @@ class ModelRequest:
     have at least that many. `input_shape` is that of one probe: (channels, height, width). On
     `sample`, some of the probes as float32 (n, channels, height, width), half precision is compared
     with full precision before it is used; without it, it is not used. Without a `batch_size`, one
-    is chosen for the shape and the device. A model is opened in no weaker `isolation`.
+    is chosen for the shape and the device. A model is opened in no weaker `isolation`, and in none
+    but these `formats`.
     """
 
     path: Path
@@ -59,6 +61,7 @@ class ModelRequest:
     device: Device
     limits: ModelLimits
     isolation: LeastIsolation = field(default_factory=LeastIsolation)
+    formats: Collection[Format] = FORMATS
     batch_size: int | None = None
     files: FileRules = FileRules()
     sample: FloatArray | None = field(default=None, compare=False, repr=False)

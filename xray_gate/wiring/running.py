@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from xray_gate.core.errors import PolicyError
 from xray_gate.ledger.ledger import Ledger
 from xray_gate.ledger.queue_figures import queue_figures
 from xray_gate.policy.files import Policy, PolicySet, read_policies
@@ -29,10 +28,17 @@ from xray_gate.runner.watch import RunnerWatch
 from xray_gate.scan.pipeline import Scan, ScanRequest, default_seed
 from xray_gate.scan.ports import Device
 from xray_gate.scan.queue_figures import QueueFigures
-from xray_gate.scan.work import Champion, MissingTraining, ScanOutput, TrainingFiles, VerdictSigner
+from xray_gate.scan.work import (
+    ArtifactFetcher,
+    Champion,
+    MissingTraining,
+    ScanOutput,
+    TrainingFiles,
+    VerdictSigner,
+)
 from xray_gate.signing.attesting import Attesting
 from xray_gate.signing.key_folder import read_signing_key
-from xray_gate.wiring.scanning import load_probes, new_scan, policys_training_data, utc_now
+from xray_gate.wiring.scanning import new_scan, policys_probes, policys_training_data, utc_now
 from xray_gate.wiring.stores import http_address, plain_store, registry_engine
 
 _LEAST_SILENCE = 30.0
@@ -44,6 +50,7 @@ class _PolicyScanner:
 
     scan: Scan
     device: Device
+    fetch: ArtifactFetcher
 
     def __call__(
         self,
@@ -53,12 +60,7 @@ class _PolicyScanner:
         champion: Champion | None,
         logged: TrainingFiles | MissingTraining | None,
     ) -> ScanOutput:
-        if policy.probes is None:
-            raise PolicyError(
-                f"policy {policy.name}: names no `probes`, and a runner cannot scan without; "
-                "add the path of clean labelled samples"
-            )
-        probes = load_probes(policy.probes, policy)
+        probes = policys_probes(policy, self.fetch)
         seed = default_seed(policy)
         training = policys_training_data(policy, probes, logged)
         return self.scan(
@@ -114,7 +116,7 @@ def new_runner(
             queue=queue,
             fetch=fetch,
             fetch_training=LoggedInputs(settings.tracking_uri, fetch),
-            scan=_PolicyScanner(new_scan(), settings.device),
+            scan=_PolicyScanner(new_scan(), settings.device, fetch),
             keep=Snapshots(settings.snapshots, settings.tracking_uri, fetch),
             publish=EvidenceRuns(settings.tracking_uri, write_report),
             sign=settings.sign,

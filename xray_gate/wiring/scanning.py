@@ -6,7 +6,7 @@ from importlib import resources
 from pathlib import Path
 
 from xray_gate.backends import isolation
-from xray_gate.core.errors import InputError
+from xray_gate.core.errors import InputError, PolicyError
 from xray_gate.detectors.all_detectors import installed_detectors
 from xray_gate.policy.files import Policy, read_policy
 from xray_gate.probing.probe_files import read_probes
@@ -16,7 +16,7 @@ from xray_gate.scan.opening import checked, model_request, preprocessing_of
 from xray_gate.scan.pipeline import Progress, Scan
 from xray_gate.scan.ports import Device, OpenModel
 from xray_gate.scan.training import found_training_data, given_training_data
-from xray_gate.scan.work import MissingTraining, TrainingFiles
+from xray_gate.scan.work import ArtifactFetcher, MissingTraining, TrainingFiles
 from xray_gate.static_checks.check import check_files
 
 # No other way to open a model leads out of this file.
@@ -46,6 +46,31 @@ def load_policy_to_calibrate(path: Path | None) -> Policy:
 def load_probes(path: Path, policy: Policy) -> ProbeSet:
     """The probes at `path`, in the size that the policy's preprocessing asks for."""
     return read_probes(path, preprocessing_of(policy).size)
+
+
+def policys_probes(policy: Policy, fetch: ArtifactFetcher) -> ProbeSet:
+    """The probes that the policy names, which `fetch` brings from where they lie.
+
+    Raises `PolicyError` where it names none, or where they are others than it says, and what
+    `fetch` and `load_probes` raise.
+    """
+    if policy.probes_uri is not None:
+        with fetch(policy.probes_uri) as path:
+            probes = load_probes(path, policy)
+    elif policy.probes is not None:
+        probes = load_probes(policy.probes, policy)
+    else:
+        raise PolicyError(
+            f"policy {policy.name}: names no `probes`, and nothing can be scanned without; add the "
+            "path of clean labelled samples"
+        )
+    if policy.probes_digest not in (None, probes.sha256):
+        raise PolicyError(
+            f"policy {policy.name}: the samples at {policy.probes_uri or policy.probes} have the "
+            f"digest {probes.sha256}, and probes.digest says {policy.probes_digest}; bring back "
+            "the samples that were reviewed, or have the new ones reviewed and change the digest"
+        )
+    return probes
 
 
 def load_training_data(path: Path, policy: Policy, probes: ProbeSet) -> TrainingData:

@@ -118,6 +118,16 @@ def test_a_policy_may_ask_for_bubblewrap_for_all(tmp_path: Path) -> None:
     assert "ONNX" not in str(caught.value)
 
 
+def test_a_format_that_is_not_accepted_is_not_opened(tmp_path: Path) -> None:
+    path = tiny_onnx.brightest_channel(tmp_path / "m.onnx")
+    asked = request(path, formats=["pt2", "torchscript"])
+    words = "is onnx, and the policy accepts pt2, torchscript only; give the model in one"
+    with pytest.raises(ScanError, match=words), open_model(asked):
+        pass
+    with open_model(request(path, formats=["onnx"])) as model:
+        assert model.format == "onnx"
+
+
 @pytest.mark.parametrize("isolation", ["landlock+seccomp", "bubblewrap"])
 def test_the_isolation_is_told_by_the_scanning_side(isolation: Isolation, tmp_path: Path) -> None:
     path = tiny_onnx.brightest_channel(tmp_path / "m.onnx")
