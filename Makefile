@@ -23,7 +23,7 @@ test-triggers: $(VENV)/installed
 	$(BIN)/pytest --with-triggers tests/registry
 
 test-slow: $(VENV)/installed
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m slow -n 2 --dist loadfile
 
 # Readers of foreign input, by a fuzzer that follows coverage; what it finds is left in .fuzz/.
 fuzz: $(VENV)/fuzz-installed

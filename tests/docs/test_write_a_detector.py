@@ -82,6 +82,7 @@ def test_a_scan_with_the_pages_policy_runs_the_detector(folder: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_without_the_package_the_version_is_undecided(folder: Path) -> None:
     command = COMMANDS.splitlines()[2].split()[1:]
     ended = xray_gate(*command, folder=folder)
@@ -89,6 +90,7 @@ def test_without_the_package_the_version_is_undecided(folder: Path) -> None:
     assert "noise_share: no installed plug-in has a detector of this name; install" in ended.stdout
 
 
+@pytest.mark.slow
 def test_a_broken_package_stops_the_command(folder: Path, tmp_path: Path) -> None:
     info = tmp_path / "broken-1.0.dist-info"
     info.mkdir()

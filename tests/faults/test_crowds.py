@@ -11,9 +11,7 @@ from tests.faults.surroundings import quick_scans
 THOUSAND = 1000
 
 
-@pytest.mark.parametrize(
-    "step", rest_is_slow(HANGS, ["keep: some files are sent", "finish: LOCK revocations"])
-)
+@pytest.mark.parametrize("step", rest_is_slow(HANGS, ["finish: LOCK revocations"]))
 def test_a_runner_that_comes_too_late_changes_nothing(site: FaultSite, step: str) -> None:
     row = run_hang(site, step)
     assert row.problems == ()

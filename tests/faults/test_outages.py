@@ -51,7 +51,8 @@ def test_a_database_that_is_locked_for_long_loses_nothing(site: FaultSite, step:
     assert row.state == "admitted"
 
 
-@pytest.mark.parametrize("step", rest_is_slow(SERVER_STEPS, ["keep: some files are sent"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("step", SERVER_STEPS)
 def test_a_server_that_is_gone_for_a_while_loses_nothing(site: FaultSite, step: str) -> None:
     row = run_server_gone(site, step, back=False)
     assert row.problems == ()

@@ -19,6 +19,8 @@ from xray_gate.cli.demo_site import Site, running_site
 from xray_gate.policy.calibration import Calibration, read_calibration
 from xray_gate.scan.calibration_draft import CalibrationDraft
 
+pytestmark = pytest.mark.slow
+
 NAME = "signs"
 XRAY = {"size": 10, "planes": 2}
 

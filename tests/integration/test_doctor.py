@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.support.evidence import policy_document, write_policy
 from tests.support.mlflow_server import Caller, mlflow_server
 from tests.support.site import rows, wait_until, xray_gate
@@ -27,6 +29,7 @@ def test_a_gated_server_is_known_and_left_as_it_is(tmp_path: Path, sqlite_databa
         assert rows(site, "SELECT * FROM registered_model_tags") == []
 
 
+@pytest.mark.slow
 def test_a_plain_server_is_no_gate(tmp_path: Path, sqlite_database: str) -> None:
     with mlflow_server(tmp_path, sqlite_database) as address:
         why_not = ask_server(address).why_not

@@ -23,6 +23,8 @@ from tests.support.site import runner_arguments, xray_gate
 from xray_gate.cli.demo_site import Site, running_site
 from xray_gate.wiring.reading import read_status
 
+pytestmark = pytest.mark.slow
+
 QUICK = {"samples": 25, "iterations": 150, "batch": 20}
 Version = dict[str, Any]
 ARTIFACTS = "api/2.0/mlflow-artifacts/artifacts"

@@ -18,6 +18,8 @@ from tests.support.models import write_backdoored, write_clean
 from tests.support.site import rows, started_runner, wait_until, write_site_policies
 from xray_gate.cli.demo_site import Site, running_site
 
+pytestmark = pytest.mark.slow
+
 # As MLflow takes it for a name: neither `/` nor `:`.
 HOSTILE = "tiny-\n{}\n2026-11-22 INFO settled\x1b[2J\u2028"
 PASSED = 'xray_gate_verdicts_total{enforcement="enforce",verdict="passed"}'
