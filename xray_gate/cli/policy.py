@@ -20,7 +20,11 @@ def policy() -> None:
 @policy.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 def check(paths: tuple[Path, ...]) -> int:
-    """Check policy files or folders; ends 1 when there is any finding."""
+    """Check policy files or folders; ends 1 when there is any finding.
+
+    What would only be better is said on stderr, and is none.
+    """
+    from xray_gate.policy.advice import advice
     from xray_gate.policy.files import read_policies
     from xray_gate.policy.review import findings
 
@@ -33,6 +37,8 @@ def check(paths: tuple[Path, ...]) -> int:
             continue
         for item in policies.policies:
             found += [f"{path}: {item.name}: {text}" for text in findings(item)]
+            for text in advice(item):
+                click.echo(f"advice: {path}: {item.name}: {text}", err=True)
     for text in found:
         click.echo(text)
     click.echo(f"{len(found)} finding(s)" if found else "no findings", err=True)
