@@ -81,4 +81,4 @@ def test_a_broken_policy_cannot_be_explained(command: Command, sound: Path) -> N
     sound.write_text(sound.read_text() + "decision: {rule: most}\n")
     ended = command("policy", "explain", sound)
     assert (ended.code, ended.out) == (2, "")
-    assert "decision.rule: Input should be 'any', 'all' or 'weighted'" in ended.err
+    assert "decision.rule: is 'most'; write 'any', 'all' or 'weighted'" in ended.err

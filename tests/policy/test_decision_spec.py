@@ -20,7 +20,7 @@ BOTH = HEAD + "detectors:\n  trigger_sweep: {}\n  model_xray: {mode: off}\n"
 BROKEN = {
     "a rule that there is not": (
         "decision: {rule: most}\n",
-        ":7: decision.rule: Input should be 'any', 'all' or 'weighted'",
+        ":7: decision.rule: is 'most'; write 'any', 'all' or 'weighted'",
     ),
     "a misspelt key": (
         "decision:\n  rule: all\n  treshold: 1\n",
@@ -36,23 +36,23 @@ BROKEN = {
     ),
     "empty weights": (
         "decision: {rule: weighted, threshold: 0.5, weights: {}}\n",
-        ":7: decision.weights: Dictionary should have at least 1 item",
+        ":7: decision.weights: is a mapping of 0, too short; give it at least 1",
     ),
     "a weight of 0": (
         "decision:\n  rule: weighted\n  threshold: 0.5\n  weights:\n    trigger_sweep: 0\n",
-        ":11: decision.weights.trigger_sweep: Input should be greater than 0",
+        ":11: decision.weights.trigger_sweep: is 0; write a number greater than 0",
     ),
     "a weight below 0": (
         "decision: {rule: weighted, threshold: 0.5, weights: {trigger_sweep: -1}}\n",
-        "decision.weights.trigger_sweep: Input should be greater than 0",
+        "decision.weights.trigger_sweep: is -1; write a number greater than 0",
     ),
     "a weight without end": (
         "decision: {rule: weighted, threshold: 0.5, weights: {trigger_sweep: .inf}}\n",
-        "decision.weights.trigger_sweep: Input should be",
+        "decision.weights.trigger_sweep: is .inf; write",
     ),
     "a weight that is no number": (
         "decision: {rule: weighted, threshold: 0.5, weights: {trigger_sweep: .nan}}\n",
-        "decision.weights.trigger_sweep: Input should be",
+        "decision.weights.trigger_sweep: is .nan; write",
     ),
     "a weight for a detector that is not named": (
         "decision: {rule: weighted, threshold: 0.5, weights: {trigger_sweep: 1, b3d: 1}}\n",
@@ -65,15 +65,15 @@ BROKEN = {
     ),
     "a threshold of 0": (
         "decision: {rule: weighted, threshold: 0, weights: {trigger_sweep: 1}}\n",
-        "decision.threshold: Input should be greater than 0",
+        "decision.threshold: is 0; write a number greater than 0",
     ),
     "a threshold above 1": (
         "decision: {rule: weighted, threshold: 1.01, weights: {trigger_sweep: 1}}\n",
-        "decision.threshold: Input should be less than or equal to 1",
+        "decision.threshold: is 1.01; write a number of at most 1",
     ),
     "a threshold that is no number": (
         "decision: {rule: weighted, threshold: .nan, weights: {trigger_sweep: 1}}\n",
-        "decision.threshold: Input should be",
+        "decision.threshold: is .nan; write a number",
     ),
     "weights without their rule": (
         "decision: {weights: {trigger_sweep: 1}}\n",

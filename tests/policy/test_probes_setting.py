@@ -46,10 +46,19 @@ def test_a_place_in_a_store_needs_a_digest(tmp_path: Path, uri: str) -> None:
 @pytest.mark.parametrize(
     ("probes", "said"),
     [
-        ({"uri": "p.npz", "digest": "sha256:12"}, r"probes\.digest: String should match"),
-        ({"uri": "p.npz", "digest": DIGEST.upper()}, r"probes\.digest: String should match"),
-        ({"uri": "p.npz", "digest": f"{DIGEST}\n"}, r"probes\.digest: String should match"),
-        ({"uri": "", "digest": DIGEST}, r"probes\.uri: String should have at least 1"),
+        (
+            {"uri": "p.npz", "digest": "sha256:12"},
+            "is 'sha256:12'; write `sha256:` and 64 ",
+        ),
+        (
+            {"uri": "p.npz", "digest": DIGEST.upper()},
+            r"digest: is '.*; write `sha256:` and",
+        ),
+        (
+            {"uri": "p.npz", "digest": f"{DIGEST}\n"},
+            r"digest: is '.*; write `sha256:` and",
+        ),
+        ({"uri": "", "digest": DIGEST}, r"probes\.uri: is '', too short; give it at least 1"),
         ({"url": "p.npz", "digest": DIGEST}, r"probes\.url: is not a setting; did you mean `uri`"),
         (["p.npz"], "probes: is neither a path nor a mapping of `uri` and `digest`"),
         (7, "probes: is neither a path nor a mapping"),

@@ -58,15 +58,15 @@ BROKEN = {
     ),
     "a family that there is not": (
         SWEEP + "    families: [patch, sticker]\n",
-        [":6: detectors.trigger_sweep.families.1: Input should be 'patch', 'pixels', 'frame', "],
+        [":6: detectors.trigger_sweep.families.1: is 'sticker'; write 'patch', 'pixels', "],
     ),
     "one family, not in a list": (
         SWEEP + "    families: patch\n",
-        [":6: detectors.trigger_sweep.families: Input should be a valid list"],
+        [":6: detectors.trigger_sweep.families: is 'patch'; write a list, as [a, b]"],
     ),
     "no family": (
         SWEEP + "    families: []\n",
-        [":6: detectors.trigger_sweep.families: List should have at least 1 item"],
+        [":6: detectors.trigger_sweep.families: is a list of 0, too short; give it at least 1"],
     ),
     "a family given twice": (
         SWEEP + "    families: [patch, warp, patch]\n",
@@ -75,20 +75,20 @@ BROKEN = {
     "a sweep out of range": (
         SWEEP + "    queries: 7999\n    level: 0\n",
         [
-            ":6: detectors.trigger_sweep.queries: Input should be greater than or equal to 8000",
-            ":7: detectors.trigger_sweep.level: Input should be greater than 0",
+            ":6: detectors.trigger_sweep.queries: is 7999; write a number of at least 8,000",
+            ":7: detectors.trigger_sweep.level: is 0; write a number greater than 0",
         ],
     ),
     "a sweep out of range on the other side": (
         SWEEP + "    queries: 1000001\n    level: 1\n",
         [
-            ":6: detectors.trigger_sweep.queries: Input should be less than or equal to 1000000",
-            ":7: detectors.trigger_sweep.level: Input should be less than 1",
+            ":6: detectors.trigger_sweep.queries: is 1000001; write a number of at most 1,000,000",
+            ":7: detectors.trigger_sweep.level: is 1; write a number less than 1",
         ],
     ),
     "a level that is no number": (
         SWEEP + "    level: .nan\n",
-        [":6: detectors.trigger_sweep.level: Input should be"],
+        [":6: detectors.trigger_sweep.level: is .nan; write a number"],
     ),
     "a detector named with nothing after it": (
         HEAD + "detectors:\n  model_xray: {}\n  trigger_sweep:\n",
@@ -97,7 +97,7 @@ BROKEN = {
     "no detector at all": (
         HEAD + "detectors: {}\n",
         [
-            ":1: the policy: no detector is required, so nothing could ever justify a pass; "
+            ":4: the policy: no detector is required, so nothing could ever justify a pass; "
             "set detectors.trigger_sweep.mode to required"
         ],
     ),
@@ -115,15 +115,15 @@ BROKEN = {
     ),
     "wrong apiVersion": (
         "apiVersion: xray-gate/v2\nkind: Policy\nname: a\ndetectors: {model_xray: {}}\n",
-        [":1: apiVersion: Input should be 'xray-gate/v1'"],
+        [":1: apiVersion: is 'xray-gate/v2'; write 'xray-gate/v1'"],
     ),
     "wrong kind": (
         "apiVersion: xray-gate/v1\nkind: Polizei\nname: a\ndetectors: {model_xray: {}}\n",
-        [":2: kind: Input should be 'Policy'"],
+        [":2: kind: is 'Polizei'; write 'Policy'"],
     ),
     "wrong type": (
         XRAY + "    planes: many\n",
-        [":6: detectors.model_xray.planes: Input should be a valid integer"],
+        [":6: detectors.model_xray.planes: is 'many'; write a whole number"],
     ),
     "nothing where a mapping belongs": (
         HEAD + "detectors:\n",
@@ -142,7 +142,7 @@ BROKEN = {
     ),
     "training data from elsewhere": (
         HEAD + "training_data: {from: hub}\ndetectors: {model_xray: {}}\n",
-        [":4: training_data.from: Input should be 'model_run'"],
+        [":4: training_data.from: is 'hub'; write 'model_run'"],
     ),
     "training data by a path in a mapping": (
         HEAD + "training_data: {path: a.npz}\ndetectors: {model_xray: {}}\n",
@@ -154,29 +154,29 @@ BROKEN = {
     "out of range": (
         XRAY + "    size: 1\n    cap: 1.5\n",
         [
-            ":6: detectors.model_xray.size: Input should be greater than or equal to 2",
-            ":7: detectors.model_xray.cap: Input should be less than or equal to 1",
+            ":6: detectors.model_xray.size: is 1; write a number of at least 2",
+            ":7: detectors.model_xray.cap: is 1.5; write a number of at most 1",
         ],
     ),
     "a bound that is no number": (
         XRAY + "    thresholds:\n      - {statistic: ats.valid, bound: .nan, source: x}\n",
-        [":7: detectors.model_xray.thresholds.0.bound: Input should be a finite number"],
+        [":7: detectors.model_xray.thresholds.0.bound: is .nan; write a number that is finite"],
     ),
     "an accuracy that YAML 1.1 would read as false": (
         HEAD + "min_probe_accuracy: no\ndetectors: {model_xray: {}}\n",
-        [":4: min_probe_accuracy: Input should be a valid number"],
+        [":4: min_probe_accuracy: is 'no'; write a number"],
     ),
     "an enforcement that there is not": (
         HEAD + "enforcement: off\ndetectors: {model_xray: {}}\n",
-        [":4: enforcement: Input should be 'enforce', 'warn' or 'audit'"],
+        [":4: enforcement: is 'off'; write 'enforce', 'warn' or 'audit'"],
     ),
     "unknown statistic": (
         XRAY + "    thresholds:\n      calibration: c.json\n      statistics: [entropy.valid]\n",
-        [":8: detectors.model_xray.thresholds.statistics.0: Input should be one of renyi_entropy."],
+        [":8: detectors.model_xray.thresholds.statistics.0: is no statistic; write one of renyi_"],
     ),
     "no statistic": (
         XRAY + "    thresholds:\n      calibration: c.json\n      statistics: []\n",
-        [":8: detectors.model_xray.thresholds.statistics: List should have at least 1 item"],
+        [":8: detectors.model_xray.thresholds.statistics: is a list of 0, too short; give"],
     ),
     "threshold for a range that is not measured": (
         XRAY + "    pixel_ranges: [valid]\n    thresholds:\n"
@@ -197,18 +197,18 @@ BROKEN = {
     ),
     "empty match": (
         HEAD + "match:\n  registered_models: []\ndetectors: {model_xray: {}}\n",
-        [":5: match.registered_models: List should have at least 1 item"],
+        [":5: match.registered_models: is a list of 0, too short; give it"],
     ),
     "the only detector off": (
         XRAY + "    mode: off\n",
         [
-            ":1: the policy: no detector is required, so nothing could ever justify a pass; "
+            ":4: the policy: no detector is required, so nothing could ever justify a pass; "
             "set detectors.trigger_sweep.mode to required"
         ],
     ),
     "the only detector off, in quotes": (
         XRAY + '    mode: "off"\n',
-        [":1: the policy: no detector is required, so nothing could ever justify a pass; "],
+        [":4: the policy: no detector is required, so nothing could ever justify a pass; "],
     ),
     "the only detector optional": (
         XRAY + "    mode: optional\n",
@@ -233,7 +233,7 @@ BROKEN = {
     ),
     "two documents": (
         HEAD + "---\nname: b\n",
-        [":4: but found another document; correct the YAML"],
+        [":4: expected a single document in the stream, but found another document; correct"],
     ),
     "a list as a key": ("? [a, b]\n: c\n", [":1: found unhashable key; correct the YAML"]),
     "a number as a key": (

@@ -15,8 +15,10 @@ from xray_gate.core.errors import PolicyError
 from xray_gate.core.model_ref import is_uri
 from xray_gate.policy.calibration import Calibration, read_calibration
 from xray_gate.policy.document import LoggedTrainingData, PolicyDocument, ProbesSpec
-from xray_gate.policy.text import parse_document
+from xray_gate.policy.text import line_of, parse_document
 from xray_gate.policy.xray_thresholds import CalibratedBounds
+
+_NAMED = "detectors.model_xray.thresholds.calibration"
 
 
 @dataclass(frozen=True)
@@ -195,7 +197,10 @@ def read_policy(path: Path, *, with_calibration: bool = True) -> Policy:
     bounds = calibrated_bounds(document)
     calibration = None
     if with_calibration and bounds is not None:
-        calibration = read_calibration(path.parent / bounds.calibration)
+        try:
+            calibration = read_calibration(path.parent / bounds.calibration)
+        except PolicyError as error:
+            raise PolicyError(f"{path}:{line_of(path, _NAMED)}: {_NAMED}: {error}") from error
     training_data = document.training_data
     probes, probes_digest = _probes(document)
     in_a_store = probes is not None and is_uri(probes)

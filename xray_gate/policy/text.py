@@ -1,6 +1,7 @@
 """The text of a policy: parsed, validated, and its mistakes named with file, line and key."""
 
 import difflib
+import re
 from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from xray_gate.core.errors import PolicyError
 from xray_gate.policy.document import PolicyDocument
 from xray_gate.policy.plain_yaml import NotPlain, require_plain
+from xray_gate.policy.wording import wording
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -60,6 +62,11 @@ def parse_as(model: type[_Model], path: Path, what: str) -> _Model:
         raise PolicyError("\n".join(dict.fromkeys(problems))) from error
 
 
+def line_of(path: Path, setting: str) -> int:
+    """The line where a policy that can be read has `setting`, as `detectors.b3d.mode`."""
+    return _line_of(yaml.compose(_text(path), Loader=yaml.SafeLoader), setting.split("."))
+
+
 def _text(path: Path) -> str:
     with path.open("rb") as file:
         content = file.read(_MOST_BYTES + 1)
@@ -105,13 +112,16 @@ _Loader.yaml_implicit_resolvers = {
 def _yaml_problem(error: yaml.YAMLError) -> str:
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or str(error)
+    if problem.startswith("but "):
+        problem = f"{getattr(error, 'context', None)}, {problem}"
     return f"{mark.line + 1 if mark else 1}: {problem}"
 
 
 def _describe(model: type[BaseModel], what: str, root: yaml.Node | None, error: Any) -> str:
     loc = [part for part in error["loc"] if not _is_branch(part)]
-    line, key = _line_of(root, loc), ".".join(str(part) for part in loc) or f"the {what}"
-    message = str(error["msg"]).removeprefix("Value error, ")
+    message = wording(error)
+    line = _line_of(root, loc or _first_setting(root, message))
+    key = ".".join(str(part) for part in loc) or f"the {what}"
     if error["type"] == "extra_forbidden":
         keys = list(_keys_at(model, loc[:-1]))
         near = difflib.get_close_matches(str(loc[-1]), keys, n=1, cutoff=0.5)
@@ -122,6 +132,18 @@ def _describe(model: type[BaseModel], what: str, root: yaml.Node | None, error: 
     elif error["type"] == "model_type":
         message = "is not a mapping; write its settings below it, indented"
     return f"{line}: {key}: {message}"
+
+
+def _first_setting(root: yaml.Node | None, message: str) -> Sequence[str]:
+    """Of a problem between several settings the first one that its words name, and that is there.
+
+    pydantic gives no place for it.
+    """
+    for dotted in re.findall(r"\w+(?:\.\w+)*", message):
+        if _child(root, dotted.partition(".")[0]) is not None:
+            found: list[str] = dotted.split(".")
+            return found
+    return []
 
 
 def _is_branch(part: Any) -> bool:

@@ -28,7 +28,7 @@ STATISTICS: Mapping[str, Side] = {
 
 def _known(statistic: str) -> str:
     if statistic not in STATISTICS:
-        raise ValueError(f"Input should be one of {', '.join(STATISTICS)}")
+        raise ValueError(f"is no statistic; write one of {', '.join(STATISTICS)}")
     return statistic
 
 
