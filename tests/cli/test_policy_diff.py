@@ -42,6 +42,15 @@ def test_folders_are_compared_by_name(tmp_path: Path) -> None:
     assert run(tmp_path / "b", tmp_path / "a").stdout.startswith("cats: is gone;")
 
 
+def test_a_policy_under_a_new_name_hides_nothing(tmp_path: Path) -> None:
+    written(tmp_path / "a")
+    written(tmp_path / "b", name="pictures", enforcement="audit")
+    done = run(tmp_path / "a", tmp_path / "b")
+    assert done.return_value == 1
+    assert "pictures: is new (sha256:" in done.stdout
+    assert "counts as weaker" in done.stdout
+
+
 def test_json_is_for_programs(tmp_path: Path) -> None:
     before, after = written(tmp_path / "a"), written(tmp_path / "b", min_probe_accuracy=0.2)
     found = json.loads(run(before, after, "--format", "json").stdout)

@@ -129,7 +129,6 @@ CASES: list[tuple[dict[str, Any], dict[str, Any], str, Effect]] = [
     ({}, {"limits": {"files_mb": 20_000}}, "limits.files_mb", W),
     ({}, {"limits": {"seconds": 60.0}}, "limits.seconds", N),
     ({}, {"description": "other words"}, "description", N),
-    ({}, {"match": {"registered_models": ["*"]}}, "match.registered_models", N),
     ({}, {"training_data": {"from": "model_run"}}, "training_data.from", W),
 ]
 _OPPOSITE = {W: S, N: N}
@@ -173,7 +172,37 @@ def test_policies_that_come_and_go_are_told(tmp_path: Path) -> None:
     first, second = difference(PolicySet((old,)), PolicySet((new,)))
     assert (first.name, first.before, first.after) == ("new", None, new.digest)
     assert (second.name, second.before, second.after) == ("old", old.digest, None)
-    assert not first.weakens
+    # Whatever it was called before, it is compared with nothing.
+    assert first.weakens
+    assert not second.weakens
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "effect"),
+    [
+        (["signs*"], ["*"], W),
+        (["signs*"], ["signs*", "cats"], W),
+        (["signs*"], ["cats*"], W),
+        (["sign?"], ["sign*"], W),
+        (["*a*"], ["[ab]"], W),
+        (["*"], ["signs*"], N),
+        (["signs*"], ["signs-?-*", "Signs"], N),
+        (["signs*", "cats"], ["cats"], N),
+    ],
+)
+def test_names_that_a_policy_gets_are_weaker(
+    tmp_path: Path, before: list[str], after: list[str], effect: Effect
+) -> None:
+    old, new = ({"match": {"registered_models": globs}} for globs in (before, after))
+    (change,) = changes(tmp_path, old, new)
+    assert (change.path, change.effect) == ("match.registered_models", effect)
+
+
+def test_a_policy_for_registered_models_at_last_is_weaker(tmp_path: Path) -> None:
+    for_none: dict[str, Any] = {"match": None}
+    assert W in effects(tmp_path, for_none, {}).values()
+    (tmp_path / "back").mkdir()
+    assert W not in effects(tmp_path / "back", {}, for_none).values()
 
 
 def test_every_rule_is_of_a_setting_that_there_is(tmp_path: Path) -> None:

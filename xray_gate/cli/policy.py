@@ -89,7 +89,8 @@ def diff(before: Path, after: Path, output_format: Literal["text", "json"]) -> i
     """What differs between two policies or folders, in meaning; ends 1 when a change weakens.
 
     Every setting counts with its default, and says whether it lets through more (weaker) or less
-    (stricter) than before.
+    (stricter) than before. A policy under a new name counts as weaker, since it is compared with
+    none, and so do names that a policy gets.
     """
     from xray_gate.cli.policy_changes import changes_as_json, changes_as_text
     from xray_gate.policy.difference import difference

@@ -40,7 +40,10 @@ def changes_as_json(found: Sequence[PolicyDifference]) -> dict[str, Any]:
 
 def _lines(one: PolicyDifference) -> Iterator[str]:
     if one.before is None:
-        yield f"{one.name}: is new ({_short(one.after)}); its names had another policy, or none"
+        yield (
+            f"{one.name}: is new ({_short(one.after)}), which counts as weaker: its names had "
+            "another policy, or none"
+        )
     elif one.after is None:
         yield f"{one.name}: is gone; its names have another policy, or nothing admits them"
     else:

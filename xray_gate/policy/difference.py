@@ -33,8 +33,12 @@ class PolicyDifference:
 
     @property
     def weakens(self) -> bool:
-        """Whether a setting lets through more than before."""
-        return any(change.effect is Effect.WEAKER for change in self.changes)
+        """Whether a setting lets through more than before, or a policy is new.
+
+        What a new one is for had no policy, so that nothing was admitted, or another one: that a
+        policy is renamed must not hide what else was changed.
+        """
+        return self.before is None or any(c.effect is Effect.WEAKER for c in self.changes)
 
 
 def difference(before: PolicySet, after: PolicySet) -> list[PolicyDifference]:

@@ -8,6 +8,7 @@ from typing import Any
 from xray_gate.core.isolation import ISOLATIONS
 from xray_gate.core.model_format import FORMATS
 from xray_gate.policy.detector_specs import FAMILIES
+from xray_gate.policy.files import matches_glob
 
 
 class Effect(StrEnum):
@@ -91,6 +92,25 @@ def _set(everything: Sequence[Any] | None, *, larger: Effect, smaller: Effect) -
     return rule
 
 
+def _names(before: Any, after: Any) -> Effect:
+    """A name that a policy gets had none, and nothing was admitted, or another one.
+
+    One that it loses may have been claimed twice, so that this is not stricter for certain.
+    """
+    old, new = before or (), after or ()
+    covered = all(any(_covers(wide, narrow) for wide in old) for narrow in new)
+    return Effect.OTHER if covered else Effect.WEAKER
+
+
+def _covers(wide: str, narrow: str) -> bool:
+    """Whether every name that `narrow` matches is one of `wide`; False where it cannot be told."""
+    if wide == narrow:
+        return True
+    # Then only a `*` of `wide` can stand for what is a sign in `narrow`.
+    plain = not set("?[") & set(wide) and "[" not in narrow
+    return plain and matches_glob(narrow, wide)
+
+
 def _present(before: Any, after: Any) -> Effect:
     """`only_near` spares a detector its work, and what it would have found."""
     if before is None or after is None:
@@ -120,6 +140,7 @@ _SUPERSET_IS_WEAKER = {"larger": Effect.WEAKER, "smaller": Effect.STRICTER}
 
 _RULES: tuple[tuple[str, _Rule], ...] = (
     (r"(.*\.)?unsafe_\w+", _less),
+    (r"match(\.registered_models)?", _names),
     (r"enforcement", _ranks(("audit", "warn"), ("enforce",))),
     (r"detectors\..*\.mode", _ranks(("off", None), ("optional",), ("required",))),
     (r"detectors\..*\.only_near", _present),
