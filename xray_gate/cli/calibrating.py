@@ -6,8 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import click
-
+from xray_gate.cli.foreign import echo
 from xray_gate.cli.progress import ProgressLine
 from xray_gate.cli.reference_models import once_each
 from xray_gate.core.errors import InputError
@@ -121,4 +120,4 @@ def _judges_by_f1(policy: Policy) -> bool:
 
 
 def _say(text: str) -> None:
-    click.echo(text, err=True)
+    echo(text, err=True)

@@ -5,6 +5,7 @@ import json
 import click
 
 from xray_gate.cli.exit_codes import ExitCode
+from xray_gate.cli.foreign import one_line
 from xray_gate.cli.registry_option import registry_option
 from xray_gate.core.errors import InputError
 
@@ -59,4 +60,4 @@ def _text(check: str, outcome: str, text: str, details: list[str]) -> str:
     lines += [f"{'':18}{detail}" for detail in details[:_SHOWN]]
     if len(details) > _SHOWN:
         lines.append(f"{'':18}and {len(details) - _SHOWN} more; --format json lists all")
-    return "\n".join(lines)
+    return "\n".join(map(one_line, lines))

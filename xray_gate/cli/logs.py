@@ -12,8 +12,7 @@ import traceback
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-import click
-
+from xray_gate.cli.foreign import echo
 from xray_gate.core.log_fields import bound_log_fields
 from xray_gate.core.printable import printable, without_controls
 
@@ -57,7 +56,7 @@ def say(text: str, level: int = logging.ERROR) -> None:
     if _in_json():
         _logger.log(level, "%s", text)
     else:
-        click.echo(text, err=True)
+        echo(text, err=True)
 
 
 def say_bug(text: str) -> None:
@@ -65,8 +64,7 @@ def say_bug(text: str) -> None:
     if _in_json():
         _logger.exception("%s", text)
     else:
-        traceback.print_exc()
-        click.echo(text, err=True)
+        echo(f"{traceback.format_exc()}{text}", err=True)
 
 
 class TextLines(logging.Formatter):

@@ -19,6 +19,7 @@ from xray_gate.cli.demo import demo
 from xray_gate.cli.doctor import doctor
 from xray_gate.cli.exit_codes import ExitCode
 from xray_gate.cli.filter import filter_command
+from xray_gate.cli.foreign import one_line
 from xray_gate.cli.install import install
 from xray_gate.cli.keys import keys
 from xray_gate.cli.logs import say, say_bug, set_up
@@ -29,7 +30,7 @@ from xray_gate.cli.runner import runner
 from xray_gate.cli.scan import scan
 from xray_gate.cli.status import status
 from xray_gate.cli.verify import verify
-from xray_gate.core.errors import InputError, XrayGateError
+from xray_gate.core.errors import InputError, PolicyError, XrayGateError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -96,11 +97,15 @@ def _exit_code(arguments: list[str] | None) -> int:
     except click.ClickException as error:
         error.show()
         return ExitCode.USAGE
-    except InputError as error:
+    except PolicyError as error:
+        # Of its problems each has a line.
         say(f"error: {error}")
         return ExitCode.USAGE
+    except InputError as error:
+        say(one_line(f"error: {error}"))
+        return ExitCode.USAGE
     except XrayGateError as error:
-        say(f"error: {error}")
+        say(one_line(f"error: {error}"))
         return ExitCode.UNDECIDED
     except (BrokenPipeError, SystemExit):
         # The reader of stdout went away, for which click would end with 1, which means failed

@@ -7,9 +7,9 @@ from typing import Literal
 import click
 
 from xray_gate.cli.exit_codes import ExitCode
+from xray_gate.cli.foreign import echo, one_line
 from xray_gate.cli.registry_option import registry_option
 from xray_gate.core.errors import InputError, PolicyError
-from xray_gate.core.printable import printable
 
 
 @click.group()
@@ -38,9 +38,9 @@ def check(paths: tuple[Path, ...]) -> int:
         for item in policies.policies:
             found += [f"{path}: {item.name}: {text}" for text in findings(item)]
             for text in advice(item):
-                click.echo(f"advice: {path}: {item.name}: {text}", err=True)
+                echo(f"advice: {path}: {item.name}: {text}", err=True)
     for text in found:
-        click.echo(text)
+        click.echo(one_line(text))
     click.echo(f"{len(found)} finding(s)" if found else "no findings", err=True)
     return int(ExitCode.FAILED if found else ExitCode.PASSED)
 
@@ -53,7 +53,7 @@ def explain(paths: tuple[Path, ...]) -> int:
     from xray_gate.policy.files import read_policies
 
     read = [item for path in paths for item in read_policies(path).policies]
-    click.echo("\n\n".join("\n".join(explain_policy(item)) for item in read))
+    echo("\n\n".join("\n".join(explain_policy(item)) for item in read))
     return int(ExitCode.PASSED)
 
 
@@ -67,7 +67,7 @@ def test(paths: tuple[Path, ...]) -> int:
     failed = [result for result in results if result.differences]
     for result in failed:
         for text in result.differences:
-            click.echo(f"{result.file}: {result.name}: {printable(text)}")
+            click.echo(one_line(f"{result.file}: {result.name}: {text}"))
     click.echo(f"{len(results) - len(failed)} passed, {len(failed)} failed", err=True)
     return int(ExitCode.FAILED if failed else ExitCode.PASSED)
 

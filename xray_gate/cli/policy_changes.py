@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from xray_gate.core.printable import printable
+from xray_gate.cli.foreign import one_line
 from xray_gate.policy.difference import PolicyDifference
 
 
@@ -11,7 +11,7 @@ def changes_as_text(found: Sequence[PolicyDifference]) -> str:
     """For a terminal, a policy after the other."""
     if not found:
         return "no difference"
-    return "\n".join(line for one in found for line in _lines(one))
+    return "\n".join(one_line(line) for one in found for line in _lines(one))
 
 
 def changes_as_json(found: Sequence[PolicyDifference]) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def _lines(one: PolicyDifference) -> Iterator[str]:
     else:
         yield f"{one.name} ({_short(one.before)} -> {_short(one.after)})"
     for change in one.changes:
-        yield f"  {change.effect:<8}  {printable(str(change))}"
+        yield f"  {change.effect:<8}  {change}"
 
 
 def _short(digest: str | None) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from xray_gate.cli.foreign import one_line
 from xray_gate.core.printable import printable
 from xray_gate.policy.replay import Promoted, Rates, Replayed
 
@@ -39,7 +40,7 @@ def as_text(replay: Replay) -> str:
         lines += [f"  is now  {_named(row.stopped)}"] if row.stopped else []
     unchanged = [row for row in replay.stopped if not row.is_changed]
     lines += [f"{row.ref}: {row.after}, and is now {_named(row.stopped)}" for row in unchanged]
-    return "\n".join([*lines, *_rates(replay)])
+    return "\n".join(map(one_line, [*lines, *_rates(replay)]))
 
 
 def as_markdown(replay: Replay) -> str:

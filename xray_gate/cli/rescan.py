@@ -2,6 +2,7 @@
 
 import click
 
+from xray_gate.cli.foreign import one_line
 from xray_gate.cli.registry_option import registry_option
 from xray_gate.cli.status import split_target
 from xray_gate.core.errors import InputError
@@ -34,7 +35,7 @@ def rescan(target: str | None, dead_letters: bool, registry_uri: str | None, wor
         keys = [VersionKey(workspace, name, version)]
     for key in keys:
         acting.rescan_version(registry_uri, key)
-        click.echo(f"{key}: waits for a scan")
+        click.echo(one_line(f"{key}: waits for a scan"))
     if not keys:
         click.echo("no version was given up")
     return 0

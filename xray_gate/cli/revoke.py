@@ -5,6 +5,7 @@ import json
 
 import click
 
+from xray_gate.cli.foreign import one_line
 from xray_gate.cli.registry_option import registry_option
 from xray_gate.cli.status import split_target
 from xray_gate.core.errors import InputError
@@ -61,5 +62,5 @@ def revoke(
         held += [f"stage {one.stage}"] if one.stage else []
         still = f"; still promoted: {', '.join(held)}" if held else ""
         lines.append(f"  {one.key}{still}")
-    click.echo("\n".join(lines))
+    click.echo("\n".join(map(one_line, lines)))
     return 0

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from xray_gate.cli.foreign import one_line
 from xray_gate.cli.registry_option import registry_option
 from xray_gate.core.errors import InputError
 from xray_gate.scan.work import VersionKey, VersionState
@@ -93,9 +94,13 @@ def _text(row: dict[str, Any], tracking_uri: str | None) -> str:
     lines = [f"{key}  {row['state'].replace('_', ' ')}"]
     if row["state"] == VersionState.WAITING:
         lines += _waiting(row)
-    if row["verdict"] is None:
-        return "\n".join(lines)
-    lines.append(f"  verdict   {row['verdict']} (policy {row['policy']})")
+    if row["verdict"] is not None:
+        lines += _judged(row, key, tracking_uri)
+    return "\n".join(map(one_line, lines))
+
+
+def _judged(row: dict[str, Any], key: VersionKey, tracking_uri: str | None) -> list[str]:
+    lines = [f"  verdict   {row['verdict']} (policy {row['policy']})"]
     lines += [f"  reason    {reason}" for reason in row["reasons"]]
     if row["digest"]:
         lines.append(f"  digest    {row['digest']}")
@@ -104,7 +109,7 @@ def _text(row: dict[str, Any], tracking_uri: str | None) -> str:
         lines.append(f"  report    {place}{row['run_id']} (artifact report.html)")
     if row["state"] == VersionState.DEAD_LETTER:
         lines.append(f"  next      xray-gate rescan {key.name}/{key.version}, when that is mended")
-    return "\n".join(lines)
+    return lines
 
 
 def _waiting(row: dict[str, Any]) -> list[str]:
