@@ -76,6 +76,15 @@ def test_what_a_download_adds_is_not_there_when_the_rest_is_scanned(tmp_path: Pa
     assert (folder / "registered_model_meta").exists()
 
 
+def test_a_folder_of_that_name_is_left_to_those_who_look_at_the_files(tmp_path: Path) -> None:
+    """Nobody could do anything about a runner that stumbles over it, try for try."""
+    folder = tmp_path / "model"
+    (folder / "registered_model_meta").mkdir(parents=True)
+    (folder / "registered_model_meta" / "weights").write_text("weights")
+    with MlflowArtifacts(SERVER)(folder.as_uri()) as path:
+        assert (path / "registered_model_meta" / "weights").exists()
+
+
 @pytest.mark.parametrize("place", ["mlflow-artifacts:/model", "runs:/0123abcd/model"])
 @pytest.mark.parametrize("status", [500, 503])
 def test_a_store_that_fails_may_be_asked_again(

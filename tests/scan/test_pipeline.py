@@ -42,6 +42,7 @@ from xray_gate.core.verdict import Outcome, Verdict
 from xray_gate.detectors.all_detectors import ALL_DETECTORS
 from xray_gate.policy.decision import decide
 from xray_gate.probing.oracle import HardLabelOracle
+from xray_gate.scan import pipeline
 from xray_gate.scan.digest import model_digest
 from xray_gate.scan.opening import preprocessing_of
 from xray_gate.scan.pipeline import Scan, ScanRequest, default_seed, unscannable
@@ -352,6 +353,15 @@ def test_a_model_that_cannot_be_opened_is_an_obstacle(error: ScanError, tmp_path
     assert evidence.model.digest == model_digest(tmp_path / "signs.onnx")
     assert evidence.finished_at > evidence.started_at
     assert decide(rules, evidence).verdict is Verdict.UNDECIDED
+
+
+def test_a_ledger_is_not_filled_with_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look at the files refuses them for that, and only then they have been hashed."""
+    monkeypatch.setattr(pipeline, "MOST_NAMES", 0)
+    evidence = scan(tmp_path, error=ScanError("its names are too long")).evidence
+    assert evidence.model.files == {}
+    assert evidence.model.digest == model_digest(tmp_path / "signs.onnx")
+    assert evidence.obstacle == "its names are too long"
 
 
 def test_the_seed_is_that_of_the_calibration() -> None:

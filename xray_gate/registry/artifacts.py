@@ -39,8 +39,10 @@ class MlflowArtifacts:
                 raise _unfetched(location, error, gone=self._is_gone(place)) from error
             found = Path(path)
             # What a download adds is in no digest: it must not be there while the rest is scanned.
-            if found.is_dir():
-                (found / ADDED_BY_DOWNLOAD).unlink(missing_ok=True)
+            added = found / ADDED_BY_DOWNLOAD
+            # A folder of that name is the model's own, and refused when its files are looked at.
+            if found.is_dir() and (added.is_symlink() or not added.is_dir()):
+                added.unlink(missing_ok=True)
             yield found
 
     def _is_gone(self, place: str) -> bool:

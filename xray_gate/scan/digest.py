@@ -11,6 +11,9 @@ from xray_gate.core.file_digest import file_digest, listing_digest
 ADDED_BY_DOWNLOAD = "registered_model_meta"
 
 
+MOST_NAMES = 4 * 2**20
+"""Characters of all names; evidence lists them, and a ledger keeps it for ever."""
+
 # What a single file is called, since its own name does not count: its path from itself.
 SINGLE_FILE = "."
 

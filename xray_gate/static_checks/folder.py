@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from xray_gate.core.errors import InputError
-from xray_gate.scan.digest import ADDED_BY_DOWNLOAD
+from xray_gate.scan.digest import ADDED_BY_DOWNLOAD, MOST_NAMES
 from xray_gate.scan.ports import FileRules
 from xray_gate.static_checks.looking import refusal, shown
 
@@ -35,7 +35,7 @@ def _files(path: Path, rules: FileRules) -> dict[str, int]:
         found = {}
         for name, size in _entries(path, "", _MOST_LEVELS):
             found[name] = size
-            if name.casefold() == ADDED_BY_DOWNLOAD:
+            if name.partition("/")[0].casefold() == ADDED_BY_DOWNLOAD:
                 raise refusal(
                     shown(name),
                     "is what a download adds, and in no digest, so that a model must not use it",
@@ -47,6 +47,12 @@ def _files(path: Path, rules: FileRules) -> dict[str, int]:
                     f"holds more than {rules.files} files",
                     "remove what is no part of the model, or raise limits.files in the policy",
                 )
+    if sum(map(len, found)) > MOST_NAMES:
+        raise refusal(
+            shown(path.name),
+            f"has files whose names are more than {MOST_NAMES:,} characters, all together",
+            "remove what is no part of the model, or make the names shorter",
+        )
     if sum(found.values()) > rules.size_bytes:
         raise refusal(
             shown(path.name),

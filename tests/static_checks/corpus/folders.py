@@ -30,6 +30,7 @@ def _link(model: Path) -> None:
 
 def _named(name: str) -> Callable[[Path], None]:
     def change(model: Path) -> None:
+        (model / name).parent.mkdir(exist_ok=True)
         (model / name).write_bytes(b"weights")
 
     return change
@@ -74,6 +75,13 @@ def _bomb() -> str:
     return "\n".join([*lines, "flavors: {pytorch: {}}"])
 
 
+def _long_names(model: Path) -> None:
+    folder = model.joinpath(*(["x" * 200] * 17))
+    folder.mkdir(parents=True)
+    for number in range(1250):
+        (folder / f"{number}.txt").touch()
+
+
 _CODE = "brings Python code, which cannot be checked; log the model without code of its own"
 ROWS = [
     Row("link", _with(_link), "data/link.pth: a model must not hold symbolic links"),
@@ -87,6 +95,16 @@ ROWS = [
         "what a download adds, in capitals",
         _with(_named("Registered_Model_Meta")),
         "Registered_Model_Meta: is what a download adds, and in no digest",
+    ),
+    Row(
+        "a folder of what a download adds",
+        _with(_named("registered_model_meta/weights.txt")),
+        "registered_model_meta/weights.txt: is what a download adds, and in no digest",
+    ),
+    Row(
+        "names that fill a ledger",
+        _with(_long_names),
+        "has files whose names are more than 4,194,304 characters, all together",
     ),
     Row("socket", _with(_socket), "socket: is no file but a pipe, a socket or a device"),
     Row(
