@@ -128,6 +128,18 @@ def test_the_queue_is_told(healthy: Gate, doctor: Doctor) -> None:
     )
 
 
+def test_what_runners_gave_up_is_told(healthy: Gate, doctor: Doctor) -> None:
+    healthy.judged(unscannable())
+    with healthy.connection() as connection:
+        connection.exec_driver_sql(
+            "UPDATE xray_gate_registrations SET state = 'dead_letter' WHERE version = 2"
+        )
+    assert doctor(healthy.uri)[1]["queue"]["text"] == (
+        "no version waits; 0 refused because they could not be scanned or decided; 1 given up by "
+        "runners (`xray-gate status` lists them)"
+    )
+
+
 def test_what_was_promoted_past_the_gate_is_listed(healthy: Gate, doctor: Doctor) -> None:
     healthy.unscanned("signs-old")
     healthy.register("signs-waiting")

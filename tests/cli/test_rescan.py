@@ -61,6 +61,16 @@ def test_all_dead_letters_wait_again_and_nothing_else(gate: Gate) -> None:
     assert run(gate, "rescan", "--dead-letters").stdout == "no version was given up\n"
 
 
+def test_one_that_is_gone_does_not_stop_the_others(gate: Gate) -> None:
+    give_up(gate)
+    give_up(gate, "signs-b")
+    gate.plain.delete_model_version("signs", 1)
+    done = run(gate, "rescan", "--dead-letters")
+    assert done.stdout == "signs-b/1: waits for a scan\n"
+    assert done.stderr.startswith("error: signs/1: was deleted")
+    assert done.return_value == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -25,7 +25,7 @@ def doctor(registry_uri: str | None, server: str | None, output_format: str) -> 
     triggers  the triggers of `xray-gate install` are there, unchanged
     trial     and refuse: tried under a random name, in a transaction that is rolled back
     runner    one was seen in the last 90 seconds
-    queue     how many versions wait, since when, and how many could not be scanned
+    queue     how many versions wait, since when, could not be scanned, or were given up
     promoted  nothing is READY, in a stage or under an alias without an admission
     server    with --server: its registry answers, and answers through the gate
 

@@ -171,11 +171,10 @@ def _queue(found: Tallies, now: float) -> Finding:
     if found.oldest is not None:
         since = _duration(max(0.0, now - found.oldest))
         waits = f"{found.waiting} version(s) wait, the oldest since {since}"
-    return Finding(
-        "queue",
-        Outcome.OK,
-        f"{waits}; {found.unscannable} refused because they could not be scanned or decided",
-    )
+    text = f"{waits}; {found.unscannable} refused because they could not be scanned or decided"
+    if found.given_up:
+        text += f"; {found.given_up} given up by runners (`xray-gate status` lists them)"
+    return Finding("queue", Outcome.OK, text)
 
 
 def _promoted(connection: Connection) -> Finding:

@@ -2,7 +2,9 @@
 
 import click
 
+from xray_gate.cli.exit_codes import ExitCode
 from xray_gate.cli.foreign import one_line
+from xray_gate.cli.logs import say
 from xray_gate.cli.registry_option import registry_option
 from xray_gate.cli.status import split_target
 from xray_gate.core.errors import InputError
@@ -33,9 +35,18 @@ def rescan(target: str | None, dead_letters: bool, registry_uri: str | None, wor
         if version is None:
             raise InputError(f"{target}: name one version, as in {name}/3")
         keys = [VersionKey(workspace, name, version)]
+    failed = False
     for key in keys:
-        acting.rescan_version(registry_uri, key)
+        try:
+            acting.rescan_version(registry_uri, key)
+        except InputError as error:
+            if target is not None:
+                raise
+            # One that is gone must not keep the others from being scanned.
+            say(one_line(f"error: {error}"))
+            failed = True
+            continue
         click.echo(one_line(f"{key}: waits for a scan"))
     if not keys:
         click.echo("no version was given up")
-    return 0
+    return int(ExitCode.USAGE if failed else ExitCode.PASSED)

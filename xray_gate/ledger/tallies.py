@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select
 
 from xray_gate.core.verdict import Verdict
-from xray_gate.ledger.newest import of_newest_verdict
+from xray_gate.ledger.newest import of_newest_verdict, superseded
 from xray_gate.ledger.notices import Notices
 from xray_gate.ledger.tables import registrations, verdicts
 from xray_gate.scan.work import VersionState
@@ -18,11 +18,12 @@ class Tallies:
     waiting: int
     oldest: float | None
     unscannable: int
+    given_up: int
     last_runner: float | None
 
 
 def tallies(connection: Connection) -> Tallies:
-    """Versions that wait, since when, those refused without a verdict either way, and runners."""
+    """Versions that wait, those refused without a verdict either way, dead letters, and runners."""
     waits = registrations.c.state == VersionState.WAITING
     waiting, oldest = connection.execute(
         select(func.count(), func.min(registrations.c.created_at)).where(waits)
@@ -33,5 +34,9 @@ def tallies(connection: Connection) -> Tallies:
         .select_from(registrations)
         .where(registrations.c.state == VersionState.REFUSED, undecided)
     ).scalar_one()
+    dead_letters = registrations.c.state == VersionState.DEAD_LETTER
+    given_up = connection.execute(
+        select(func.count()).select_from(registrations).where(dead_letters, ~superseded())
+    ).scalar_one()
     last_runner = Notices().last_runner(connection)
-    return Tallies(int(waiting), oldest, int(unscannable), last_runner)
+    return Tallies(int(waiting), oldest, int(unscannable), int(given_up), last_runner)
