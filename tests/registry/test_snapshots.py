@@ -1,6 +1,7 @@
 """Keeping bytes in a real artifact store: a folder, which MLflow writes to as to any other."""
 
 import os
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,25 @@ def test_what_somebody_else_put_there_is_not_handed_out(
     foreign.parent.mkdir(parents=True)
     foreign.write_bytes(b"not scanned")
     assert model_digest(local(keep(model, digest))) == digest
+
+
+def test_no_more_than_a_few_foreign_copies_are_read(model: Path, tmp_path: Path) -> None:
+    """Else a thousand of them would keep a runner busy with one version."""
+    digest = model_digest(model)
+    read: list[str] = []
+    real = MlflowArtifacts(TRACKING)
+
+    def fetch(location: str) -> AbstractContextManager[Path]:
+        read.append(location)
+        return real(location)
+
+    for number in range(30):
+        foreign = tmp_path / "kept" / digest.replace(":", "-") / str(number)
+        foreign.mkdir(parents=True)
+        (foreign / "MLmodel").write_text("another model")
+    kept = Snapshots((tmp_path / "kept").as_uri(), TRACKING, fetch)(model, digest)
+    assert model_digest(local(kept)) == digest
+    assert len(read) <= 9
 
 
 def test_other_bytes_than_those_that_were_scanned_are_refused(keep: Snapshots, model: Path) -> None:

@@ -12,6 +12,9 @@ from xray_gate.core.errors import InputError, ScanError
 from xray_gate.scan.digest import ADDED_BY_DOWNLOAD, model_digest
 from xray_gate.scan.work import ArtifactFetcher
 
+# Whoever may write there could lay down more than a runner reads in a day.
+_MOST_COPIES = 8
+
 DEFAULT_PLACE = "mlflow-artifacts:/xray-gate-snapshots"
 """Behind the MLflow server's artifact proxy, which any site has that did not switch it off."""
 
@@ -54,14 +57,15 @@ class Snapshots:
         return location
 
     def _copies(self, folder: str) -> list[str]:
-        """Where copies of the same bytes were begun; some may never have been finished."""
+        """Where copies of the same bytes were begun, the first few; some were never finished."""
         try:
             repository = get_artifact_repository(folder, tracking_uri=self._tracking_uri)
             items = repository.list_artifacts()
         except Exception:
             # Writing says what is wrong.
             return []
-        return [f"{folder}/{PurePosixPath(item.path).name}" for item in items if item.is_dir]
+        found = [f"{folder}/{PurePosixPath(item.path).name}" for item in items if item.is_dir]
+        return found[:_MOST_COPIES]
 
     def _found(self, location: str) -> str | None:
         try:
