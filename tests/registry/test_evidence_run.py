@@ -45,6 +45,16 @@ def logged(client: MlflowClient, tmp_path: Path, found: DetectorEvidence) -> Any
     return client.get_run(run_id)
 
 
+def test_reports_go_on_where_somebody_deleted_the_experiment(
+    client: MlflowClient, tmp_path: Path
+) -> None:
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    assert experiment is not None
+    client.delete_experiment(experiment.experiment_id)
+    run = logged(client, tmp_path, sweep())
+    assert (run.info.experiment_id, run.info.status) == (experiment.experiment_id, "FINISHED")
+
+
 def clean_with(*detectors: DetectorEvidence) -> Any:
     return replace(clean(), detectors=detectors)
 

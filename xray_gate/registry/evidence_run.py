@@ -5,6 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from mlflow.entities import LifecycleStage
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
@@ -71,6 +72,9 @@ class EvidenceRuns:
     def _experiment(self) -> str:
         found = self._client.get_experiment_by_name(EXPERIMENT)
         if found is not None:
+            if found.lifecycle_stage != LifecycleStage.ACTIVE:
+                # Whoever may delete it must not keep people from reading reports from then on.
+                self._client.restore_experiment(found.experiment_id)
             return str(found.experiment_id)
         try:
             return str(self._client.create_experiment(EXPERIMENT))
