@@ -118,3 +118,15 @@ def test_the_schema_is_printed_for_editors() -> None:
     assert found["required"] == ["apiVersion", "kind", "name", "detectors"]
     assert found["additionalProperties"] is False
     assert found["properties"]["enforcement"]["default"] == "enforce"
+
+
+@pytest.mark.parametrize(
+    "name", ["www.evil.example", "WWW.evil.example", "see https://evil.example"]
+)
+def test_markdown_makes_no_link_of_a_name(name: str) -> None:
+    standing = Standing(Verdict.PASSED, admits=True)
+    refused = Standing(Verdict.FAILED, admits=False)
+    row = Replayed(f"{name}/1", "sha256:0", standing, refused, "images", (name,))
+    shown = as_markdown(Replay([row])).splitlines()[-1]
+    assert shown.count("evil.example") == 2
+    assert shown.count("\u200bevil.example") == 2

@@ -1,5 +1,6 @@
 """A replay as people and programs read it."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -129,8 +130,10 @@ def _cell(text: str) -> str:
     shown = printable(text)
     for sign in "\\`*_{}[]<>()#+!|~":
         shown = shown.replace(sign, f"\\{sign}")
-    # A mention would call people, and a number would link to an issue.
-    return shown.replace("@", "@\u200b")
+    # A mention would call people, and what looks like an address would be a link.
+    for sign in ("@", "://", "www."):
+        shown = re.sub(f"(?i){re.escape(sign)}", lambda found: f"{found[0]}\u200b", shown)
+    return shown
 
 
 def _named(promoted: Sequence[Promoted]) -> str:
