@@ -64,6 +64,26 @@ def test_credentials_are_sent_to_nobody_else(place: str, monkeypatch: pytest.Mon
         assert asked == []
 
 
+@pytest.mark.parametrize(
+    "place",
+    ["models:/signs/1", "models:/m-0123abcd", "models:/m-1/0123/artifacts/model", "MODELS:/m-1"],
+)
+def test_no_other_registry_is_asked(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where an experiment keeps the artifacts of its runs is the registrant's choice."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+        monkeypatch.delenv(name, raising=False)
+    with (
+        pytest.raises(ScanError, match="are said to be those of another model") as raised,
+        MlflowArtifacts(SERVER)(place),
+    ):
+        pass
+    assert not isinstance(raised.value, Unavailable)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_a_download_adds_is_not_there_when_the_rest_is_scanned(tmp_path: Path) -> None:
     """No digest covers it, so a model that read it could become another one later."""
     folder = tmp_path / "model"

@@ -69,6 +69,12 @@ class MlflowArtifacts:
             except MlflowException as error:
                 raise _unfetched(location, error) from error
             return self._allowed(f"{run.info.artifact_uri}/{path}")
+        if parsed.scheme == "models":
+            # MLflow would ask whatever registry is its default here, and make one in a file.
+            raise ScanError(
+                f"the files at {location} are said to be those of another model; register a "
+                "version whose source is that model itself, or its files"
+            )
         if parsed.scheme not in ("http", "https", "mlflow-artifacts", "none"):
             return location
         served = served_place(self._tracking_uri.rstrip("/"), location)
