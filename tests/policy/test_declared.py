@@ -1,6 +1,7 @@
 """Declared results of policies."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -119,8 +120,21 @@ def test_what_is_no_evidence_is_named(tmp_path: Path, text: str) -> None:
     path.write_text(text, encoding="latin-1")
     with pytest.raises(PolicyError, match=r"evidence\.json: is no evidence of a scan"):
         read_evidence(path)
-    with pytest.raises(PolicyError, match="cannot be read"):
+    with pytest.raises(PolicyError, match="there is no such file"):
         read_evidence(tmp_path / "nothing.json")
+
+
+def test_evidence_that_never_ends_is_not_read(tmp_path: Path) -> None:
+    """A pull request names the file: it may be a pipe, a link to a device, or very large."""
+    os.mkfifo(tmp_path / "pipe.json")
+    (tmp_path / "zero.json").symlink_to("/dev/zero")
+    with (tmp_path / "large.json").open("wb") as file:
+        file.truncate(64 * 2**20 + 1)
+    for name in ("pipe", "zero"):
+        with pytest.raises(PolicyError, match=f"{name}.json: there is no such file"):
+            read_evidence(tmp_path / f"{name}.json")
+    with pytest.raises(PolicyError, match="is larger than 64 MiB"):
+        read_evidence(tmp_path / "large.json")
 
 
 def test_the_command_ends_by_what_it_found(folder: Path) -> None:

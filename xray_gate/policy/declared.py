@@ -21,6 +21,7 @@ from xray_gate.policy.strict import Strict
 from xray_gate.policy.text import parse_as
 
 NO_POLICY = "none"
+_MOST_BYTES = 64 * 2**20
 
 
 class Expectation(Strict):
@@ -108,7 +109,14 @@ def _differences(expect: Expectation, policy: Policy | None, decision: Decision)
 def read_evidence(path: Path) -> Evidence:
     """Evidence as a scan's folder holds it (`evidence.json`); `PolicyError` where it is none."""
     try:
-        return Evidence.from_json(loads_strictly(path.read_bytes()))
+        # Neither a pipe, which would be waited for, nor a device, which would never end.
+        if not path.is_file():
+            raise PolicyError(f"{path}: there is no such file; check the path")
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise PolicyError(f"{path}: is larger than 64 MiB, and no evidence of a scan is")
+        return Evidence.from_json(loads_strictly(content))
     except OSError as error:
         raise PolicyError(f"{path}: cannot be read ({error.strerror}); check the path") from error
     except (KeyError, TypeError, ValueError) as error:
