@@ -132,7 +132,7 @@ def _given_up_and_again(site: FaultSite, number: int, step: str, fault: str) -> 
     left = describe(site, number)
     given_up = row(site, number, step, fault, left)
     site.scanned_again.add(f"signs/{number}")
-    acting.rescan_version(site.order.registry_uri, VersionKey("default", "signs", number))
+    acting.rescan_version(site.order.registry_uri, VersionKey("default", "signs", number), "ann")
     left = describe(site, number)
     site.recover(LOOKS)
     return given_up, row(site, number, "rescan", "after it was mended", left)

@@ -22,7 +22,7 @@ def call(order: Order, name: str, *arguments: Any) -> None:
         if name == "revoke":
             acting.revoke_version(order.registry_uri, _key(arguments), "stolen data", "ann")
         elif name == "rescan":
-            acting.rescan_version(order.registry_uri, _key(arguments))
+            acting.rescan_version(order.registry_uri, _key(arguments), "ann")
         else:
             getattr(store, name)(*arguments)
 

@@ -1,5 +1,7 @@
 """Which versions can be scanned once more."""
 
+import time
+
 import pytest
 
 from tests.support.evidence import backdoored, clean, unscannable
@@ -13,7 +15,7 @@ KEY = VersionKey("default", "signs", 1)
 
 
 def again(gate: Gate, key: VersionKey = KEY) -> None:
-    rescan(gate.plain.ManagedSessionMaker, gate.ledger, key)
+    rescan(gate.plain.ManagedSessionMaker, gate.ledger, key, "ann", time.time())
 
 
 def test_a_refused_version_waits_again(gate: Gate) -> None:

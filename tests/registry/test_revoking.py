@@ -159,7 +159,7 @@ def test_a_copy_that_is_made_meanwhile_is_withdrawn_too(gate: Gate) -> None:
     gate.admitted()
     gate.store.create_registered_model("signs-production")
     copied, found = threading.Event(), list[Any]()
-    check = gate.store._guard._admissions.of
+    check = gate.store._admissions.of
 
     def slowly(*arguments: Any) -> Any:
         answer = check(*arguments)
@@ -169,7 +169,7 @@ def test_a_copy_that_is_made_meanwhile_is_withdrawn_too(gate: Gate) -> None:
             time.sleep(0.5)
         return answer
 
-    gate.store._guard._admissions.of = slowly
+    gate.store._admissions.of = slowly
     original = gate.store.get_model_version("signs", 1)
     copying = threading.Thread(
         target=lambda: gate.store.copy_model_version(original, "signs-production")

@@ -264,9 +264,8 @@ def test_a_dead_letter_can_be_scanned_again(bench: Clocked) -> None:
     bench.files.away = True
     bench.run_to_the_end()
     bench.files.away = False
-    rescan(
-        bench.gate.plain.ManagedSessionMaker, bench.gate.ledger, VersionKey("default", "signs", 1)
-    )
+    maker, key = bench.gate.plain.ManagedSessionMaker, VersionKey("default", "signs", 1)
+    rescan(maker, bench.gate.ledger, key, "ann", bench.now)
     assert bench.version().status == "PENDING_REGISTRATION"
     assert bench.registration().attempts == 0
     assert bench.run() == 1

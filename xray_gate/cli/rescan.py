@@ -2,6 +2,7 @@
 
 import click
 
+from xray_gate.cli.account import account
 from xray_gate.cli.exit_codes import ExitCode
 from xray_gate.cli.foreign import one_line
 from xray_gate.cli.logs import say
@@ -38,7 +39,7 @@ def rescan(target: str | None, dead_letters: bool, registry_uri: str | None, wor
     failed = False
     for key in keys:
         try:
-            acting.rescan_version(registry_uri, key)
+            acting.rescan_version(registry_uri, key, account())
         except InputError as error:
             if target is not None:
                 raise

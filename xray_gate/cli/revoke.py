@@ -1,10 +1,10 @@
 """`xray-gate revoke NAME/VERSION`: withdraws an admission."""
 
-import getpass
 import json
 
 import click
 
+from xray_gate.cli.account import account
 from xray_gate.cli.foreign import one_line
 from xray_gate.cli.registry_option import registry_option
 from xray_gate.cli.status import split_target
@@ -42,7 +42,7 @@ def revoke(
     if not reason.strip():
         raise InputError("--reason is empty; say why, for those who meet the refusal")
     key = VersionKey(workspace, name, version)
-    revocation, found = acting.revoke_version(registry_uri, key, reason, by or getpass.getuser())
+    revocation, found = acting.revoke_version(registry_uri, key, reason, by or account())
     if output_format == "json":
         versions = [
             {

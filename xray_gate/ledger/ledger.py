@@ -4,6 +4,7 @@ No method commits: a registration commits with MLflow's own insert, a verdict wi
 it causes, a promotion with the check that allows it.
 """
 
+from xray_gate.ledger.audit_log import AuditLog
 from xray_gate.ledger.free_promotions import FreePromotions
 from xray_gate.ledger.notices import Notices
 from xray_gate.ledger.records import Records
@@ -11,5 +12,5 @@ from xray_gate.ledger.registrations import Registrations
 from xray_gate.ledger.revocations import Revocations
 
 
-class Ledger(Registrations, Records, Revocations, Notices, FreePromotions):
+class Ledger(Registrations, Records, Revocations, Notices, FreePromotions, AuditLog):
     """The ledger's operations. Holds no state of its own."""

@@ -12,19 +12,21 @@ from xray_gate.policy.files import PolicySet
 class Notices:
     """The newest word counts."""
 
-    def remember_policies(self, connection: Connection, policies: PolicySet, now: float) -> None:
-        """Write down the server's policies, once for each change."""
+    def remember_policies(self, connection: Connection, policies: PolicySet, now: float) -> bool:
+        """Write down the server's policies, once for each change; whether they had changed."""
         newest = connection.execute(
             select(policy_sets.c.digest).order_by(policy_sets.c.id.desc()).limit(1)
         ).scalar()
-        if newest != policies.digest:
-            connection.execute(
-                insert(policy_sets).values(
-                    digest=policies.digest,
-                    policies=json.dumps(policies.to_json()),
-                    created_at=now,
-                )
+        if newest == policies.digest:
+            return False
+        connection.execute(
+            insert(policy_sets).values(
+                digest=policies.digest,
+                policies=json.dumps(policies.to_json()),
+                created_at=now,
             )
+        )
+        return True
 
     def server_policies(self, connection: Connection) -> PolicySet:
         """The policies that the server wrote down last; `PolicyError` when it never did."""

@@ -66,9 +66,9 @@ class Records:
         scan_id: str | None,
         now: float,
         attestation: str | None = None,
-    ) -> None:
-        """Keep a verdict for ever; `policy` is its name and digest."""
-        connection.execute(
+    ) -> int:
+        """Keep a verdict for ever; its row's id. `policy` is its name and digest."""
+        result = connection.execute(
             insert(verdicts).values(
                 registration_id=registration_id,
                 scan_id=scan_id,
@@ -81,6 +81,8 @@ class Records:
                 attestation=attestation,
             )
         )
+        assert result.inserted_primary_key is not None
+        return int(result.inserted_primary_key[0])
 
     def evidence_of(self, connection: Connection, registration: Registration) -> Evidence | None:
         """The evidence that the registration's state rests on, or None before a scan."""

@@ -106,11 +106,18 @@ class Registrations:
         ).first()
         return None if row is None else as_registration(row)
 
-    def close(self, connection: Connection, key: VersionKey) -> None:
-        """Forget the claim of a deleted version: nobody scans it, nothing is admitted by it."""
-        connection.execute(
-            update(registrations).where(_OF_VERSION).values(state=VersionState.DELETED), _of(key)
+    def close(self, connection: Connection, key: VersionKey) -> bool:
+        """Forget the claim of a deleted version: nobody scans it, nothing is admitted by it.
+
+        False for a version that had none.
+        """
+        changed = connection.execute(
+            update(registrations)
+            .where(_OF_VERSION, registrations.c.state != VersionState.DELETED)
+            .values(state=VersionState.DELETED),
+            _of(key),
         )
+        return bool(changed.rowcount)
 
     def rename(self, connection: Connection, key: VersionKey, new_name: str) -> None:
         """Let the registrations of a version follow its registered model's new name.

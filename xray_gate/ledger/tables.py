@@ -1,7 +1,8 @@
 """The ledger's tables, beside MLflow's own in the registry's database.
 
-`scans`, `verdicts` and `revocations` only grow. `registrations` is the work queue; `policy_sets`
-and `runners` are what server and runners tell each other. Times are seconds since the epoch.
+`scans`, `verdicts`, `revocations` and `log` only grow. `registrations` is the work queue;
+`policy_sets` and `runners` are what server and runners tell each other. Times are seconds since the
+epoch, but in `log`, whose lines are hashed as people read them.
 `free_promotions` is empty but within a transaction of the gate's: there it tells the triggers which
 aliases and stages need no verdict.
 """
@@ -110,4 +111,32 @@ free_promotions = Table(
     Column("version", Integer, nullable=False),
     Column("kind", String(10), nullable=False),
     Column("value", String(256), nullable=False),
+)
+
+log = Table(
+    "xray_gate_log",
+    metadata,
+    Column("seq", _Id, primary_key=True, autoincrement=False),
+    Column("at", String(27), nullable=False),
+    Column("event", String(30), nullable=False),
+    Column("via", String(20), nullable=False),
+    Column("actor", String(256), nullable=True),
+    Column("workspace", String(63), nullable=True),
+    Column("name", String(256), nullable=True),
+    Column("version", Integer, nullable=True),
+    Column("details", Text, nullable=False),
+    Column("policy", String(100), nullable=True),
+    Column("policy_digest", String(80), nullable=True),
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Index("xray_gate_log_version", "name", "version"),
+)
+
+# One row: the newest line's. Writers queue up at it.
+log_head = Table(
+    "xray_gate_log_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("hash", String(64), nullable=False),
 )

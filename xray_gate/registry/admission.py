@@ -71,12 +71,18 @@ class Admissions:
             )
         return policy
 
-    def remember(self, connection: Connection, now: float) -> None:
-        """Write the policies down for the runners; broken ones are left for `policy_for` to say."""
+    def remember(self, connection: Connection, now: float) -> PolicySet | None:
+        """Write the policies down for the runners; them, where they had changed, else None.
+
+        Broken ones are left for `policy_for` to say.
+        """
         try:
-            self._ledger.remember_policies(connection, self._policies(), now)
+            policies = self._policies()
+            changed = self._ledger.remember_policies(connection, policies, now)
         except XrayGateError:
             _logger.exception("the gate's policies cannot be used")
+            return None
+        return policies if changed else None
 
     def of(
         self, connection: Connection, key: VersionKey, location: str | None, policy: Policy

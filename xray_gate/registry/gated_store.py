@@ -24,17 +24,21 @@ from mlflow.store.model_registry.sqlalchemy_workspace_store import WorkspaceAwar
 from mlflow.utils.validation import _validate_model_version
 from sqlalchemy.orm import Session
 
+from xray_gate.core.audit_line import Via, Who
 from xray_gate.policy.files import PolicySet
 from xray_gate.registry.admission import Admissions
 from xray_gate.registry.comparison import Comparison, ScannedFiles
+from xray_gate.registry.journal import Journal
 from xray_gate.registry.ports import LedgerPort
 from xray_gate.registry.promotions import PROMOTING_STAGES
 from xray_gate.registry.refusal import MESSAGE_START, refusal, status_text
+from xray_gate.registry.refused_promotions import RefusedPromotions
 from xray_gate.registry.rows import copied_version, is_prompt, is_reserved_tag, key_of
 from xray_gate.registry.session_guard import SessionGuard
 from xray_gate.scan.work import RUNNER_SILENT_AFTER, ArtifactFetcher, VersionKey
 
 _POLL_SECONDS = 0.1
+_JOURNAL = "xray_gate_journal"
 # MLflow looks the source of a copy up through the store's own guarded read. The guard decides on
 # the copy itself, with a better message, so that one look-up is let through.
 _copying: ContextVar[bool] = ContextVar("xray_gate_copying", default=False)
@@ -45,7 +49,8 @@ class GateParts:
     """What a gated store is made of.
 
     `fetch` reads files for policies with `same_bytes: verify`; without it, these promote nothing
-    that was not kept. `wait_seconds` bounds the wait inside a registration.
+    that was not kept. `wait_seconds` bounds the wait inside a registration. `user` names who makes
+    the request at hand, where somebody has made sure of it.
     """
 
     ledger: LedgerPort
@@ -53,6 +58,7 @@ class GateParts:
     fetch: ArtifactFetcher | None = None
     clock: Callable[[], float] = time.time
     wait_seconds: float = 2.0
+    user: Callable[[], str | None] = lambda: None
 
 
 class _Gate(SqlAlchemyStore):  # type: ignore[misc]
@@ -65,17 +71,31 @@ class _Gate(SqlAlchemyStore):  # type: ignore[misc]
         self._wait_seconds = parts.wait_seconds
         self._comparison = Comparison(parts.fetch)
         self._admissions = Admissions(parts.ledger, parts.policies, parts.clock, self._comparison)
-        self._guard = SessionGuard(parts.ledger, self._admissions, parts.clock)
+        self._user = parts.user
         self._make_session: Any = self.ManagedSessionMaker
+        self._refused = RefusedPromotions(self._make_session, parts.ledger, parts.clock)
         self.ManagedSessionMaker = self._watched_session
         with self.ManagedSessionMaker(read_only=False) as session:
-            self._admissions.remember(session.connection(), self._clock())
+            self._remember(session)
 
     @contextmanager
     def _watched_session(self, read_only: bool = True) -> Iterator[Session]:
-        with self._make_session(read_only=read_only) as session:
-            self._guard.watch(session)
-            yield session
+        journal = Journal(lambda: Who(Via.SERVER, self._user()))
+        guard = SessionGuard(self._ledger, self._admissions, self._clock, journal)
+        try:
+            with self._make_session(read_only=read_only) as session:
+                guard.watch(session)
+                session.info[_JOURNAL] = journal
+                yield session
+        except Exception:
+            if journal.refused is not None:
+                self._refused.write(journal.refused)
+            raise
+
+    def _remember(self, session: Session) -> None:
+        changed = self._admissions.remember(session.connection(), self._clock())
+        if changed is not None:
+            session.info[_JOURNAL].policy_changed(changed)
 
     def create_model_version(self, name: str, source: str, *args: Any, **kwargs: Any) -> Any:
         """Register a version: waiting for its verdict from the first instant."""
@@ -154,7 +174,7 @@ class _Gate(SqlAlchemyStore):  # type: ignore[misc]
         with self.ManagedSessionMaker(read_only=False) as session:
             seen = self._ledger.last_runner(session.connection())
             # Whoever waits lets the runner know of a policy that has changed since.
-            self._admissions.remember(session.connection(), self._clock())
+            self._remember(session)
         silence = None if seen is None else self._clock() - seen
         if silence is None or silence > RUNNER_SILENT_AFTER:
             ago = "yet" if silence is None else f"for {silence / 60:.0f} min"

@@ -1,9 +1,11 @@
 """What the registry needs of the ledger; each call is part of the caller's transaction."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from sqlalchemy import Connection
 
+from xray_gate.core.audit_line import LogNote
 from xray_gate.core.evidence import Evidence
 from xray_gate.core.verdict import Decision
 from xray_gate.policy.files import PolicySet
@@ -19,7 +21,15 @@ from xray_gate.scan.work import (
 )
 
 
-class RegistrationsPort(Protocol):
+class LogPort(Protocol):
+    """What appends to the audit log."""
+
+    def append_log(self, connection: Connection, notes: Sequence[LogNote], now: float) -> None:
+        """Add lines to the chain, as the last thing that a transaction does."""
+        ...
+
+
+class RegistrationsPort(LogPort, Protocol):
     """What the gate and the runner's side both need."""
 
     def current(
@@ -57,8 +67,8 @@ class RegistrationsPort(Protocol):
         scan_id: str | None,
         now: float,
         attestation: str | None = None,
-    ) -> None:
-        """Keep a verdict."""
+    ) -> int:
+        """Keep a verdict; its row's id."""
         ...
 
     def allow_for_now(self, connection: Connection, key: VersionKey, promotion: Promotion) -> None:
@@ -77,8 +87,8 @@ class LedgerPort(RegistrationsPort, Protocol):
         """Write down a waiting version; its id."""
         ...
 
-    def close(self, connection: Connection, key: VersionKey) -> None:
-        """Nothing is admitted by this version any more."""
+    def close(self, connection: Connection, key: VersionKey) -> bool:
+        """Nothing is admitted by this version any more; whether it was known."""
         ...
 
     def rename(self, connection: Connection, key: VersionKey, new_name: str) -> None:
@@ -93,8 +103,8 @@ class LedgerPort(RegistrationsPort, Protocol):
         """That evidence, and whether it was withdrawn."""
         ...
 
-    def remember_policies(self, connection: Connection, policies: PolicySet, now: float) -> None:
-        """Write down the server's policies."""
+    def remember_policies(self, connection: Connection, policies: PolicySet, now: float) -> bool:
+        """Write down the server's policies; whether they had changed."""
         ...
 
     def last_runner(self, connection: Connection) -> float | None:

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
+from xray_gate.core.audit_line import Via, Who
 from xray_gate.core.errors import InputError
+from xray_gate.registry.journal import Journal
 from xray_gate.registry.ports import RequeueingPort
 from xray_gate.registry.refusal import status_text
 from xray_gate.registry.transactions import transaction
@@ -21,10 +23,12 @@ _WHY_NOT = {
 _WAITS = status_text("waiting for a new scan.")
 
 
-def rescan(make_session: Callable[..., Any], ledger: RequeueingPort, key: VersionKey) -> None:
+def rescan(
+    make_session: Callable[..., Any], ledger: RequeueingPort, key: VersionKey, by: str, now: float
+) -> None:
     """Put a refused version, or a dead letter, into the queue as if it were new.
 
-    One that waits already is tried at once. Verdicts and evidence so far stay in the ledger. Raises
+    `by` asked for it, at `now` (seconds since the epoch). One that waits already is tried at once. Verdicts and evidence so far stay in the ledger. Raises
     `InputError` for a version that the gate has not seen, that is admitted, withdrawn or deleted.
     """
     with transaction(make_session) as connection:
@@ -39,3 +43,6 @@ def rescan(make_session: Callable[..., Any], ledger: RequeueingPort, key: Versio
         if why_not is not None:
             raise InputError(f"{key}: {why_not}")
         ledger.requeue(connection, registration.id)
+        journal = Journal(lambda: Who(Via.COMMAND, by))
+        journal.rescan_asked(key, registration.state)
+        ledger.append_log(connection, journal.take(), now)

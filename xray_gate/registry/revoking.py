@@ -7,8 +7,10 @@ from typing import Any
 from mlflow.entities.model_registry.model_version_stages import STAGE_NONE
 from sqlalchemy import Connection
 
+from xray_gate.core.audit_line import Via, Who
 from xray_gate.core.errors import InputError
 from xray_gate.core.verdict import NO_POLICY, Verdict, undecided
+from xray_gate.registry.journal import Journal
 from xray_gate.registry.ports import RevokingPort
 from xray_gate.registry.promotions import aliases_of
 from xray_gate.registry.refusal import status_text
@@ -55,21 +57,27 @@ def revoke(
         revocation = Revocation(evidence.model.digest, reason, by)
         ledger.revoke(connection, revocation, now)
         found = ledger.registrations_with(connection, revocation.digest)
-        return revocation, [_withdraw(connection, ledger, one, revocation, now) for one in found]
+        journal = Journal(lambda: Who(Via.COMMAND, by))
+        journal.revoked(key, revocation, len(found))
+        gone = [_withdraw(connection, ledger, journal, one, revocation, now) for one in found]
+        ledger.append_log(connection, journal.take(), now)
+        return revocation, gone
 
 
 def _withdraw(
     connection: Connection,
     ledger: RevokingPort,
+    journal: Journal,
     registration: Registration,
     revocation: Revocation,
     now: float,
 ) -> Withdrawn:
     key, scan_id = registration.key, registration.scan_id
     ledger.set_state(connection, registration.id, VersionState.REVOKED, scan_id)
-    ledger.record_verdict(
-        connection, registration.id, undecided(str(revocation)), NO_POLICY, scan_id, now
-    )
+    decision = undecided(str(revocation))
+    verdict = ledger.record_verdict(connection, registration.id, decision, NO_POLICY, scan_id, now)
+    details = {"scan_id": scan_id, "digest": revocation.digest}
+    journal.verdict(key, verdict, decision, NO_POLICY, details)
     row = version_row(connection, key)
     if row is not None:
         message = status_text(f"{revocation}.", f"Next: xray-gate status {key.arguments}")

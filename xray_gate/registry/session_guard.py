@@ -25,6 +25,7 @@ from xray_gate.core.evidence import Evidence
 from xray_gate.core.verdict import NO_POLICY, Decision, undecided
 from xray_gate.policy.files import Policy
 from xray_gate.registry.admission import Admission, Admissions
+from xray_gate.registry.journal import Journal
 from xray_gate.registry.ports import LedgerPort
 from xray_gate.registry.promotions import (
     PROMOTING_STAGES,
@@ -53,20 +54,40 @@ _TAGS = (SqlModelVersionTag, SqlRegisteredModelTag)
 
 
 class SessionGuard:
-    """Listens to the sessions of a registry store and refuses what no verdict admits."""
+    """Listens to one session of a registry store and refuses what no verdict admits.
+
+    `journal` gathers what the session does; it is appended to the audit log when it commits.
+    """
 
     def __init__(
-        self, ledger: LedgerPort, admissions: Admissions, clock: Callable[[], float]
+        self,
+        ledger: LedgerPort,
+        admissions: Admissions,
+        clock: Callable[[], float],
+        journal: Journal,
     ) -> None:
         self._ledger = ledger
         self._admissions = admissions
         self._clock = clock
+        self._journal = journal
 
     def watch(self, session: Session) -> None:
         """Look at everything that this session writes."""
         sqlalchemy.event.listen(session, "before_flush", self._before_flush)
         sqlalchemy.event.listen(session, "after_flush", self._after_flush)
         sqlalchemy.event.listen(session, "do_orm_execute", self._before_execute)
+        sqlalchemy.event.listen(session, "before_commit", self._before_commit)
+        sqlalchemy.event.listen(session, "after_soft_rollback", self._after_rollback)
+
+    def _before_commit(self, session: Session) -> None:
+        # What is still to be flushed takes locks, which must come before that of the log.
+        session.flush()
+        if notes := self._journal.take():
+            self._ledger.append_log(session.connection(), notes, self._clock())
+
+    def _after_rollback(self, _session: Session, _transaction: Any) -> None:
+        # MLflow tries a registration again in the same session.
+        self._journal.take()
 
     def _before_execute(self, state: ORMExecuteState) -> None:
         # Bulk statements do not pass a flush. MLflow's store makes none on these tables today;
@@ -88,18 +109,27 @@ class SessionGuard:
             self._register(connection, row)
         self._check_changes(connection, changed)
         for row in _versions(session.deleted):
-            self._ledger.close(connection, key_of(row))
+            self._close(connection, key_of(row))
 
     def _after_flush(self, session: Session, _context: Any) -> None:
         connection = session.connection()
         if connection.info.pop(_ALLOWED, False):
             self._ledger.end_allowances(connection)
 
+    def _close(self, connection: Connection, key: VersionKey) -> None:
+        # What the gate never knew, a prompt for example, changes nothing that stands.
+        if self._ledger.close(connection, key):
+            self._journal.deleted(key)
+
     def _allow(self, connection: Connection, key: VersionKey, promotion: Promotion) -> None:
         connection.info[_ALLOWED] = True
         # So that `xray-gate doctor` knows the policy that let it through.
-        self._admissions.remember(connection, self._clock())
+        self._remember(connection)
         self._ledger.allow_for_now(connection, key, promotion)
+
+    def _remember(self, connection: Connection) -> None:
+        if (changed := self._admissions.remember(connection, self._clock())) is not None:
+            self._journal.policy_changed(changed)
 
     def _check_changes(self, connection: Connection, changed: list[Any]) -> None:
         renamed = {key for row in changed if (key := renamed_model(row)) is not None}
@@ -124,17 +154,22 @@ class SessionGuard:
             row.status_message = status_text(reason)
             self._refuse(connection, key, location, reason)
             return
-        self._admissions.remember(connection, self._clock())
+        self._remember(connection)
         new = self._ledger.register(connection, key, location, self._clock())
+        self._journal.registered(key, policy, {"registration": new, "location": location})
         if not self._admit_copy(connection, row, new, policy):
             row.status = "PENDING_REGISTRATION"
             row.status_message = status_text("waiting for a scan.")
 
     def _refuse(self, connection: Connection, key: VersionKey, location: str, reason: str) -> None:
         new = self._ledger.register(connection, key, location, self._clock())
+        self._journal.registered(key, None, {"registration": new, "location": location})
         self._ledger.set_state(connection, new, VersionState.REFUSED, None)
         decision = undecided(reason)
-        self._ledger.record_verdict(connection, new, decision, NO_POLICY, None, self._clock())
+        verdict = self._ledger.record_verdict(
+            connection, new, decision, NO_POLICY, None, self._clock()
+        )
+        self._journal.verdict(key, verdict, decision, NO_POLICY, {})
 
     def _admit_copy(
         self, connection: Connection, row: SqlModelVersion, new: int, policy: Policy
@@ -145,30 +180,43 @@ class SessionGuard:
         # A withdrawal must see the copy, or the copy the withdrawal.
         self._ledger.lock_revocations(connection)
         admission = self._admissions.of(connection, original, row.storage_location, policy)
+        is_promotion, asked = copies_promote(policy, row.name), {"copy_of": str(original)}
         if admission.decision is None or admission.evidence is None or admission.why_not:
-            if copies_promote(policy, row.name):
-                raise refusal(f"{original} cannot be copied to {row.name!r}: {admission.why_not}")
+            if is_promotion:
+                with self._journal.asked(key_of(row), asked):
+                    raise refusal(
+                        f"{original} cannot be copied to {row.name!r}: {admission.why_not}"
+                    )
             return False
         row.status = "READY"
         row.status_message = _ready_text(admission.decision)
         _mirror(row, admission.decision, policy, admission.evidence)
-        self._admit(connection, new, admission, policy)
+        self._admit(connection, key_of(row), new, admission, policy)
+        if is_promotion:
+            self._journal.granted(key_of(row), asked, policy)
         scanned = admission.registration
         if scanned is not None and scanned.kept:
             self._ledger.keep(connection, new, row.storage_location)
         return True
 
     def _admit(
-        self, connection: Connection, registration_id: int, admission: Admission, policy: Policy
+        self,
+        connection: Connection,
+        key: VersionKey,
+        registration_id: int,
+        admission: Admission,
+        policy: Policy,
     ) -> None:
         evidence, decision = admission.evidence, admission.decision
         assert evidence is not None
         assert decision is not None
         self._ledger.set_state(connection, registration_id, VersionState.ADMITTED, evidence.scan_id)
         named = (policy.name, policy.digest)
-        self._ledger.record_verdict(
+        verdict = self._ledger.record_verdict(
             connection, registration_id, decision, named, evidence.scan_id, self._clock()
         )
+        details = {"scan_id": evidence.scan_id, "digest": evidence.model.digest}
+        self._journal.verdict(key, verdict, decision, named, details)
 
     def _check_version(
         self, connection: Connection, row: SqlModelVersion, renamed: set[tuple[str, str]]
@@ -179,7 +227,7 @@ class SessionGuard:
             raise refusal(f"{key_of(row)}: status and place of a version are the gate's to set")
         if attributes.current_stage.history.has_changes():
             if deleted:
-                self._ledger.close(connection, key_of(row))
+                self._close(connection, key_of(row))
             elif row.current_stage in PROMOTING_STAGES:
                 self._check_stage(connection, row)
         old_name = changed_from(row)
@@ -203,11 +251,15 @@ class SessionGuard:
     def _promote(
         self, connection: Connection, key: VersionKey, version: Any, promotion: Promotion, what: str
     ) -> None:
-        policy = self._admissions.policy_for(key.name)
-        if is_free(policy, promotion):
-            self._allow(connection, key, promotion)
-        else:
-            self._demand(connection, key, version, policy, what)
+        asked: dict[str, Any] = {promotion.kind: promotion.value}
+        with self._journal.asked(key, asked):
+            policy = self._admissions.policy_for(key.name)
+            if is_free(policy, promotion):
+                self._allow(connection, key, promotion)
+                asked["free"] = True
+            else:
+                self._demand(connection, key, version, policy, what)
+        self._journal.granted(key, asked, policy)
 
     def _check_rename(self, connection: Connection, model: SqlRegisteredModel) -> None:
         # The versions are read here: the database itself cascades the new name to them, so they
@@ -219,7 +271,9 @@ class SessionGuard:
             if is_prompt(connection, version.workspace, version.name, version.source):
                 continue
             if version.current_stage != STAGE_DELETED_INTERNAL:
-                self._check_new_name(connection, version, model.name)
+                with self._journal.asked(key_of(version), {"rename": model.name}):
+                    self._check_new_name(connection, version, model.name)
+                self._journal.renamed(key_of(version), model.name)
             self._ledger.rename(connection, key_of(version), model.name)
 
     def _check_new_name(self, connection: Connection, version: Any, new_name: str) -> None:
@@ -245,7 +299,7 @@ class SessionGuard:
         if known is not None and known.state is not VersionState.ADMITTED:
             # Today's policy admits what an older one refused: the ledger must say so, too, for the
             # database's triggers and for people.
-            self._admit(connection, known.id, admission, policy)
+            self._admit(connection, key, known.id, admission, policy)
 
 
 def _versions(rows: Iterable[Any]) -> list[SqlModelVersion]:

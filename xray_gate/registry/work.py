@@ -7,9 +7,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from xray_gate.core.audit_line import Via, Who
 from xray_gate.core.printable import time_text
 from xray_gate.core.verdict import NO_POLICY, Decision, Enforcement, Verdict, undecided
 from xray_gate.policy.files import Policy
+from xray_gate.registry.journal import Journal
 from xray_gate.registry.ports import LeasePort
 from xray_gate.registry.promotions import held_promotions
 from xray_gate.registry.refusal import status_text
@@ -114,7 +116,7 @@ class RegistryWork:
             named = (policy.name, policy.digest)
             # What was withdrawn must not be passed on by its signature.
             signed = settlement.attestation if gone is None else None
-            self._record(connection, lease, decision, named, evidence.scan_id, signed)
+            verdict = self._record(connection, lease, decision, named, evidence.scan_id, signed)
             tags = {
                 "xray_gate.verdict": decision.verdict,
                 "xray_gate.policy": policy.name,
@@ -124,6 +126,13 @@ class RegistryWork:
             message = _status_message(key, decision, settlement.run_id)
             status = VersionStatus(decision.admits, message, settlement.snapshot)
             self._show(connection, lease, key, status, tags)
+            scan = {"scan_id": evidence.scan_id, "digest": evidence.model.digest}
+            journal = self._journal()
+            journal.scanned(key, policy, {**scan, "run_id": settlement.run_id})
+            journal.verdict(key, verdict, decision, named, scan)
+            if state is VersionState.DEAD_LETTER:
+                journal.gave_up(key, lease.registration.attempts, decision)
+            self._ledger.append_log(connection, journal.take(), now)
         return decision
 
     def put_back(self, lease: Lease, reason: str, pause: float) -> None:
@@ -142,10 +151,16 @@ class RegistryWork:
         decision = undecided(reason)
         with self._transaction() as connection:
             key = self._ledger.settle(connection, lease, VersionState.REFUSED, None)
-            self._record(connection, lease, decision, NO_POLICY, None)
+            verdict = self._record(connection, lease, decision, NO_POLICY, None)
             tags = {"xray_gate.verdict": str(decision.verdict)}
             message = _status_message(key, decision, None)
             self._show(connection, lease, key, VersionStatus(False, message), tags)
+            journal = self._journal()
+            journal.verdict(key, verdict, decision, NO_POLICY, {})
+            self._ledger.append_log(connection, journal.take(), self._clock())
+
+    def _journal(self) -> Journal:
+        return Journal(lambda: Who(Via.RUNNER, self._owner))
 
     def _show(
         self,
@@ -189,8 +204,8 @@ class RegistryWork:
         policy: tuple[str, str],
         scan_id: str | None,
         attestation: str | None = None,
-    ) -> None:
-        self._ledger.record_verdict(
+    ) -> int:
+        return self._ledger.record_verdict(
             connection, lease.registration.id, decision, policy, scan_id, self._clock(), attestation
         )
 

@@ -17,6 +17,6 @@ def revoke_version(
     return revoke(make_session, Ledger(), key, reason, by, time.time())
 
 
-def rescan_version(registry_uri: str, key: VersionKey) -> None:
+def rescan_version(registry_uri: str, key: VersionKey, by: str) -> None:
     """Put a version into the queue again; see `registry.rescanning.rescan`."""
-    rescan(plain_store(registry_uri).ManagedSessionMaker, Ledger(), key)
+    rescan(plain_store(registry_uri).ManagedSessionMaker, Ledger(), key, by, time.time())

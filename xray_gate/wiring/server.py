@@ -10,6 +10,7 @@ from xray_gate.ledger.ledger import Ledger
 from xray_gate.policy.files import PolicyPlace
 from xray_gate.registry.artifacts import MlflowArtifacts
 from xray_gate.registry.gated_store import GatedStore, GateParts, WorkspaceGatedStore
+from xray_gate.registry.signed_in import signed_in_user
 from xray_gate.registry.store_uri import database_uri
 from xray_gate.wiring.stores import plain_store
 
@@ -37,5 +38,6 @@ def gated_store(store_uri: str, tracking_uri: str | None = None) -> GatedStore:
     plain_store(store_uri)
     # The server reads artifacts that it serves itself as its clients do.
     fetch = MlflowArtifacts(os.environ.get(TRACKING_VARIABLE) or tracking_uri or "")
-    store: GatedStore = store_class(uri, GateParts(Ledger(), policies.current, fetch))
+    parts = GateParts(Ledger(), policies.current, fetch, user=signed_in_user)
+    store: GatedStore = store_class(uri, parts)
     return store
