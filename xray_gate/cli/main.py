@@ -22,6 +22,7 @@ from xray_gate.cli.filter import filter_command
 from xray_gate.cli.foreign import one_line
 from xray_gate.cli.install import install
 from xray_gate.cli.keys import keys
+from xray_gate.cli.log import log
 from xray_gate.cli.logs import say, say_bug, set_up
 from xray_gate.cli.policy import policy
 from xray_gate.cli.rescan import rescan
@@ -45,7 +46,7 @@ def cli(verbose: bool) -> None:
     set_up(verbose)
 
 
-_GATE = (scan, runner, status, rescan, revoke, verify, keys, install, doctor)
+_GATE = (scan, runner, status, rescan, revoke, log, verify, keys, install, doctor)
 for command in (*_GATE, calibrate, filter_command, cleanse, policy, demo):
     cli.add_command(command)
 

@@ -125,7 +125,8 @@ def _located(chain: _Chain, line: Line, rest: Iterator[Line]) -> Break:
         return _gap(chain, line, rest, int(seq or 0))
     own = _number_of(line)
     if own is None:
-        if any(_has_number(later, place) and _fits(chain, later) for later in _first(rest)):
+        following = next(rest, None)
+        if following is not None and _fits(chain, following):
             return Break(place, Damage.INSERTED, f"line {place} was inserted, those after it moved")
         return Break(place, Damage.CHANGED, f"line {place}: its content is not what was written")
     if own < place:
@@ -162,12 +163,6 @@ def _fits(chain: _Chain, line: Line) -> bool:
 
 def _has_number(line: Line, number: int) -> bool:
     return _is_whole({**line, "seq": number})
-
-
-def _first(rest: Iterator[Line]) -> Iterator[Line]:
-    for line in rest:
-        yield line
-        return
 
 
 def _number_of(line: Line) -> int | None:

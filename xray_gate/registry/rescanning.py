@@ -28,8 +28,9 @@ def rescan(
 ) -> None:
     """Put a refused version, or a dead letter, into the queue as if it were new.
 
-    `by` asked for it, at `now` (seconds since the epoch). One that waits already is tried at once. Verdicts and evidence so far stay in the ledger. Raises
-    `InputError` for a version that the gate has not seen, that is admitted, withdrawn or deleted.
+    `by` asks for it, `now` (seconds since the epoch). One that waits already is tried at once.
+    Verdicts and evidence so far stay in the ledger. Raises `InputError` for a version that the gate
+    has not seen, that is admitted, withdrawn or deleted.
     """
     with transaction(make_session) as connection:
         registration = ledger.current(connection, key, lock=True)

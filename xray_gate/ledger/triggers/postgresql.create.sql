@@ -194,6 +194,22 @@ BEGIN
 END
 $xray_gate$
 
+CREATE FUNCTION xray_gate_log_moves_on() RETURNS trigger
+LANGUAGE plpgsql AS $xray_gate$
+BEGIN
+    -- A lock is a change that changes nothing.
+    IF TG_OP = 'UPDATE' THEN
+        IF NEW.id = OLD.id
+            AND (NEW.seq > OLD.seq OR (NEW.seq = OLD.seq AND NEW.hash = OLD.hash))
+        THEN
+            RETURN NEW;
+        END IF;
+    END IF;
+    RAISE EXCEPTION USING MESSAGE =
+        'xray-gate: the audit log only grows; append to it instead';
+END
+$xray_gate$
+
 -- A role's own temporary tables must not stand in for the ledger's.
 DO $xray_gate$
 DECLARE
@@ -243,6 +259,22 @@ FOR EACH ROW EXECUTE FUNCTION xray_gate_only_grows()
 CREATE TRIGGER xray_gate_revocations_stay
 BEFORE TRUNCATE ON xray_gate_revocations
 FOR EACH STATEMENT EXECUTE FUNCTION xray_gate_only_grows()
+
+CREATE TRIGGER xray_gate_log_grow
+BEFORE UPDATE OR DELETE ON xray_gate_log
+FOR EACH ROW EXECUTE FUNCTION xray_gate_only_grows()
+
+CREATE TRIGGER xray_gate_log_stay
+BEFORE TRUNCATE ON xray_gate_log
+FOR EACH STATEMENT EXECUTE FUNCTION xray_gate_only_grows()
+
+CREATE TRIGGER xray_gate_log_head_grow
+BEFORE UPDATE OR DELETE ON xray_gate_log_head
+FOR EACH ROW EXECUTE FUNCTION xray_gate_log_moves_on()
+
+CREATE TRIGGER xray_gate_log_head_stay
+BEFORE TRUNCATE ON xray_gate_log_head
+FOR EACH STATEMENT EXECUTE FUNCTION xray_gate_log_moves_on()
 
 -- What was deleted past the gate before there were triggers must not be inherited either.
 UPDATE xray_gate_registrations

@@ -257,6 +257,34 @@ BEGIN
     SELECT RAISE(ABORT, 'xray-gate: withdrawals are kept for ever; leave it in place');
 END
 
+CREATE TRIGGER xray_gate_log_update
+BEFORE UPDATE ON xray_gate_log
+BEGIN
+    SELECT RAISE(ABORT, 'xray-gate: a line of the audit log is kept as it was written; append another one instead');
+END
+
+CREATE TRIGGER xray_gate_log_delete
+BEFORE DELETE ON xray_gate_log
+BEGIN
+    SELECT RAISE(ABORT, 'xray-gate: the audit log is kept for ever; leave it in place');
+END
+
+-- A lock is a change that changes nothing.
+CREATE TRIGGER xray_gate_log_head_update
+BEFORE UPDATE ON xray_gate_log_head
+WHEN NOT (
+    NEW.id = OLD.id AND (NEW.seq > OLD.seq OR (NEW.seq = OLD.seq AND NEW.hash = OLD.hash))
+)
+BEGIN
+    SELECT RAISE(ABORT, 'xray-gate: the audit log only grows; append to it instead');
+END
+
+CREATE TRIGGER xray_gate_log_head_delete
+BEFORE DELETE ON xray_gate_log_head
+BEGIN
+    SELECT RAISE(ABORT, 'xray-gate: the audit log is kept for ever; leave it in place');
+END
+
 -- What was deleted past the gate before there were triggers must not be inherited either.
 UPDATE xray_gate_registrations
 SET state = 'deleted'

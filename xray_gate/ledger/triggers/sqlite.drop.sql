@@ -24,6 +24,14 @@ DROP TRIGGER IF EXISTS xray_gate_revocation_update
 
 DROP TRIGGER IF EXISTS xray_gate_revocation_delete
 
+DROP TRIGGER IF EXISTS xray_gate_log_update
+
+DROP TRIGGER IF EXISTS xray_gate_log_delete
+
+DROP TRIGGER IF EXISTS xray_gate_log_head_update
+
+DROP TRIGGER IF EXISTS xray_gate_log_head_delete
+
 DROP VIEW IF EXISTS xray_gate_unadmitted
 
 DROP VIEW IF EXISTS xray_gate_prompts

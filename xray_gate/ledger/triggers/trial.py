@@ -107,6 +107,10 @@ def _changes(ledger: Mapping[str, object]) -> list[_Trial]:
         "deleted evidence": "DELETE FROM xray_gate_scans WHERE scan_id = :scan",
         "a changed verdict": "UPDATE xray_gate_verdicts SET admits = 1 WHERE id = :id",
         "a deleted verdict": "DELETE FROM xray_gate_verdicts WHERE id = :id",
+        # The log has a first line from its beginning.
+        "a changed line of the log": "UPDATE xray_gate_log SET actor = 'tried' WHERE seq = 1",
+        "a deleted line of the log": "DELETE FROM xray_gate_log WHERE seq = 1",
+        "a log that was put back": "UPDATE xray_gate_log_head SET seq = 0",
     }
     return [_Trial(what, statement, ledger) for what, statement in statements.items()]
 
