@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from tests.support.audit import chain_problem
 from xray_gate.core.verdict import NO_POLICY
 from xray_gate.scan.digest import model_digest
 
@@ -78,7 +79,7 @@ def inconsistencies(
     scan; those of `scanned_again` (`NAME/VERSION`) may have a verdict more than others.
     """
     tables = Tables.read(connection)
-    found = [*_strays(tables)]
+    found = [*_strays(tables), *_of_log(connection, tables)]
     for version in tables.versions:
         what = f"{version.name}/{version.version}"
         again = int(what in scanned_again)
@@ -106,6 +107,25 @@ def _strays(tables: Tables) -> Iterator[str]:
             yield f"the alias {alias.alias} of {alias.name} leads nowhere"
     if tables.allowances:
         yield f"{tables.allowances} promotions without a verdict are still allowed"
+
+
+def _of_log(connection: Connection, tables: Tables) -> Iterator[str]:
+    """The audit log is whole, and tells of each verdict and of each scan once."""
+    problem = chain_problem(connection)
+    if problem is not None:
+        yield f"the audit log is broken: {problem}"
+    told: dict[str, Counter[Any]] = defaultdict(Counter)
+    for row in connection.execute(text("SELECT event, details FROM xray_gate_log")):
+        details = json.loads(row.details)
+        told[row.event][details.get("row") or details.get("scan_id")] += 1
+    expected = {
+        "verdict": Counter(verdict.id for rows in tables.verdicts.values() for verdict in rows),
+        "scanned": Counter(list(tables.scans)),
+    }
+    for event, wanted in expected.items():
+        for one in wanted.keys() | told[event].keys():
+            if told[event][one] != wanted[one]:
+                yield f"{event} {one}: {told[event][one]} lines in the audit log"
 
 
 def _of_version(

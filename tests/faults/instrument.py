@@ -165,7 +165,7 @@ class Instrument:
             raise fault.error
 
 
-_STATEMENT = re.compile(r"\s*(SELECT|INSERT INTO|UPDATE|DELETE FROM)\b")
+_STATEMENT = re.compile(r"\s*(?:WITH \w+ AS\s*\()?(SELECT|INSERT INTO|UPDATE|DELETE FROM)\b")
 _TABLE = re.compile(r"\b(?:INTO|UPDATE|FROM)\s+(\w+)")
 
 

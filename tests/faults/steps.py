@@ -62,6 +62,9 @@ FINISH = (
     "finish: INSERT model_version_tags (3)",
     "finish: DELETE model_version_tags (4)",
     "finish: INSERT model_version_tags (4)",
+    "finish: UPDATE log_head",
+    "finish: INSERT log",
+    "finish: UPDATE log_head (2)",
     "finish: COMMIT",
     "finish: committed",
 )

@@ -89,6 +89,7 @@ def test_what_is_scanned_again_may_have_a_verdict_more(registry: Registry) -> No
     # The one that was planted is nobody's scan.
     rest = registry.found(scanned_again=["signs/1"])
     assert rest == [
+        "verdict 3: 0 lines in the audit log",
         "signs/1: its state rests on another scan than its verdict",
         "signs/1: admitted without a scan",
         "signs/1: bytes are kept that nobody scanned",
@@ -212,6 +213,22 @@ PLANTED = {
     "a signed pass of what failed": (
         "UPDATE xray_gate_verdicts SET verdict = 'failed'",
         "signs/1: signed as PASSED, recorded as failed",
+    ),
+    "a verdict that nobody logged": (
+        "DELETE FROM xray_gate_log WHERE event = 'verdict' AND version = 2",
+        "verdict 2: 0 lines in the audit log",
+    ),
+    "a line of the log that was removed": (
+        "DELETE FROM xray_gate_log WHERE seq = 3",
+        "the audit log is broken: line 3: removed",
+    ),
+    "a line of the log that was changed": (
+        "UPDATE xray_gate_log SET actor = 'bob' WHERE seq = 4",
+        "the audit log is broken: line 4: content changed",
+    ),
+    "a newest line that is not the newest": (
+        "UPDATE xray_gate_log_head SET seq = seq - 1",
+        "the audit log is broken: the newest line is",
     ),
     "a promotion that is still allowed": (
         "INSERT INTO xray_gate_free_promotions (workspace, name, version, kind, value) "

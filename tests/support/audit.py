@@ -1,5 +1,6 @@
 """The audit log as tests look at it."""
 
+from contextlib import closing
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -29,7 +30,8 @@ def told(gate: Gate) -> list[str]:
 
 def chain_problem(connection: Connection) -> str | None:
     """What is wrong with the chain, in words; None where nothing is."""
-    found = check_chain(log_lines(connection))
+    with closing(log_lines(connection)) as lines:
+        found = check_chain(lines)
     head = connection.execute(text("SELECT seq, hash FROM xray_gate_log_head")).all()
     if found.broken is not None:
         return f"line {found.broken.seq}: {found.broken.damage}"

@@ -1,6 +1,6 @@
 """The lines of the audit log, as they were hashed."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,16 +33,21 @@ class LogFilter:
 EVERYTHING = LogFilter()
 
 
-def log_lines(connection: Connection, wanted: LogFilter = EVERYTHING) -> Iterator[dict[str, Any]]:
-    """The lines that are wanted, oldest first; some hundreds are held at a time."""
+def log_lines(connection: Connection, wanted: LogFilter = EVERYTHING) -> Generator[dict[str, Any]]:
+    """The lines that are wanted, oldest first; some hundreds are held at a time.
+
+    Close the iterator where it is not read to its end.
+    """
     statement = (
         select(log)
         .where(*_conditions(wanted))
         .order_by(log.c.seq)
         .execution_options(yield_per=_AT_ONCE)
     )
-    for row in connection.execute(statement):
-        yield _line(row)
+    # Whoever looks for something may stop in the middle.
+    with connection.execute(statement) as rows:
+        for row in rows:
+            yield _line(row)
 
 
 def _conditions(wanted: LogFilter) -> list[ColumnElement[bool]]:

@@ -1,7 +1,7 @@
 """The audit log of a registry."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 from xray_gate.core.audit_chain import Break, Checked, Damage, Head, check_chain
@@ -13,8 +13,9 @@ from xray_gate.wiring.stores import plain_store
 @contextmanager
 def read_log(registry_uri: str, wanted: LogFilter) -> Iterator[Iterator[dict[str, Any]]]:
     """The lines of the log that are wanted, oldest first, for the time of the context."""
-    with plain_store(registry_uri).ManagedSessionMaker() as session:
-        yield log_lines(session.connection(), wanted)
+    make_session = plain_store(registry_uri).ManagedSessionMaker
+    with make_session() as session, closing(log_lines(session.connection(), wanted)) as lines:
+        yield lines
 
 
 def read_log_head(registry_uri: str) -> Head | None:
@@ -31,8 +32,8 @@ def check_log(registry_uri: str, kept: Sequence[Head]) -> Checked:
     with make_session() as session:
         before = ledger.log_head(session.connection())
     heads = list(kept) if before is None else [*kept, before]
-    with make_session() as session:
-        checked = check_chain(log_lines(session.connection()), heads)
+    with make_session() as session, closing(log_lines(session.connection())) as lines:
+        checked = check_chain(lines, heads)
     if checked.broken is not None:
         return checked
     with make_session() as session:
