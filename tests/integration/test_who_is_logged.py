@@ -39,12 +39,11 @@ def test_each_line_names_who_was_signed_in(site: HttpSite) -> None:
     before = len(audit_lines(site.gate))
     who = (ADMIN, MANAGER, EDITOR) if site.setting.auth else (None,)
     expected = list[tuple[str, Any]]()
-    for number, account in enumerate(who):
+    for account in who:
         caller, name = site.caller(account), account.name if account else None
         assert ask(caller, REFUSED) == 403
         assert ask(caller, ADMITTED) == 200
-        path = f"{_ALIAS}?name=signs&alias=next"
-        assert caller("DELETE", path).code == 200, number
+        assert caller("DELETE", _ALIAS, {"name": "signs", "alias": "next"}).code == 200
         assert caller("POST", _CREATE, {"name": "signs", "source": SOURCE}).code == 200
         expected += [("promotion_refused", name), ("promotion_granted", name), ("registered", name)]
     assert logged(site, before) == expected

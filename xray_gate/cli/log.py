@@ -16,6 +16,7 @@ from xray_gate.core.audit_line import LogEvent, moment_text
 from xray_gate.core.errors import InputError
 from xray_gate.core.printable import printable
 
+_EVENTS = [event.value for event in LogEvent]
 _HEAD = re.compile(r"(?P<seq>[1-9][0-9]{0,17}):(?P<hash>[0-9a-f]{64})")
 
 
@@ -23,9 +24,7 @@ _HEAD = re.compile(r"(?P<seq>[1-9][0-9]{0,17}):(?P<hash>[0-9a-f]{64})")
 @click.argument("target", metavar="[NAME[/VERSION] | FILE]", required=False)
 @registry_option
 @click.option("--workspace", help="Only this one.")
-@click.option(
-    "--event", "events", multiple=True, type=click.Choice(list(LogEvent)), help="Only these."
-)
+@click.option("--event", "events", multiple=True, type=click.Choice(_EVENTS), help="Only these.")
 @click.option("--actor", help="Only what this user, runner or account did.")
 @click.option("--since", help="From this day or time on (ISO 8601; UTC where it says nothing).")
 @click.option("--until", help="Before this day or time.")
@@ -82,7 +81,7 @@ def _show(
         name,
         version,
         workspace,
-        tuple(str(event) for event in events),
+        tuple(event for event in events if event is not None),
         actor,
         _moment(since, "--since"),
         _moment(until, "--until"),
