@@ -21,11 +21,11 @@ from mlflow.store.model_registry.dbmodels.models import (
 from sqlalchemy import Connection, select
 from sqlalchemy.orm import ORMExecuteState, Session
 
-from xray_gate.core.evidence import Evidence
 from xray_gate.core.verdict import NO_POLICY, Decision, undecided
 from xray_gate.policy.files import Policy
 from xray_gate.registry.admission import Admission, Admissions
 from xray_gate.registry.journal import Journal
+from xray_gate.registry.own_tags import check_tag, mirror_on
 from xray_gate.registry.ports import LedgerPort
 from xray_gate.registry.promotions import (
     PROMOTING_STAGES,
@@ -35,11 +35,9 @@ from xray_gate.registry.promotions import (
 )
 from xray_gate.registry.refusal import MESSAGE_START, refusal, status_text
 from xray_gate.registry.rows import (
-    RESERVED_TAGS,
     changed_from,
     copied_from,
     is_prompt,
-    is_reserved_tag,
     key_of,
     lock_model,
     renamed_model,
@@ -104,7 +102,7 @@ class SessionGuard:
             if isinstance(row, SqlRegisteredModelAlias):
                 self._check_alias(connection, row)
             elif isinstance(row, _TAGS):
-                _check_tag(row)
+                check_tag(row)
         for row in _versions(session.new):
             self._register(connection, row)
         self._check_changes(connection, changed)
@@ -190,7 +188,7 @@ class SessionGuard:
             return False
         row.status = "READY"
         row.status_message = _ready_text(admission.decision)
-        _mirror(row, admission.decision, policy, admission.evidence)
+        mirror_on(row, admission.decision, policy, admission.evidence)
         self._admit(connection, key_of(row), new, admission, policy)
         if is_promotion:
             self._journal.granted(key_of(row), asked, policy)
@@ -309,26 +307,3 @@ def _versions(rows: Iterable[Any]) -> list[SqlModelVersion]:
 
 def _ready_text(decision: Decision) -> str:
     return status_text(f"{decision.verdict} (copy of admitted files).")
-
-
-def _mirror(row: SqlModelVersion, decision: Decision, policy: Policy, evidence: Evidence) -> None:
-    # Written by the gate itself, after the client's tags were looked at.
-    tags = {"verdict": decision.verdict, "policy": policy.name, "digest": evidence.model.digest}
-    for key, value in tags.items():
-        row.model_version_tags.append(
-            SqlModelVersionTag(
-                workspace=row.workspace,
-                name=row.name,
-                version=row.version,
-                key=f"{RESERVED_TAGS}{key}",
-                value=str(value),
-            )
-        )
-
-
-def _check_tag(row: SqlModelVersionTag | SqlRegisteredModelTag) -> None:
-    if is_reserved_tag(row.key):
-        raise refusal(
-            f"tags that begin with {RESERVED_TAGS!r} are written by the gate only; "
-            f"use another key than {row.key!r}"
-        )
