@@ -13,12 +13,12 @@ from sqlalchemy import Engine
 
 from tests.faults.program import PLANES, SIZE, Order
 from tests.support.evidence import evidence_of
-from xray_gate import wiring
 from xray_gate.core.evidence import ModelFacts
 from xray_gate.detectors.model_xray.parameters import ModelXrayParameters
 from xray_gate.registry.evidence_run import EvidenceRuns
 from xray_gate.scan.digest import digest_of, file_digests
 from xray_gate.scan.work import ScanOutput
+from xray_gate.wiring import running
 
 _NEW_NAMESPACE, _PRIVATE = 0x00020000, 0x44000
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -63,7 +63,7 @@ def little_patience(_: Order) -> None:
 
 def quick_scans(order: Order) -> None:
     """Every model passes unasked, and nothing is logged to a run; memory is written down."""
-    setattr(wiring, "_PolicyScanner", lambda *_: _QuickScan(order.folder / "memory"))  # noqa: B010
+    setattr(running, "_PolicyScanner", lambda *_: _QuickScan(order.folder / "memory"))  # noqa: B010
     setattr(EvidenceRuns, "__call__", lambda *_: "0" * 32)  # noqa: B010
 
 
