@@ -15,7 +15,7 @@ from tests.faults.instrument import Instrument
 from xray_gate.backends.process import ModelProcess
 from xray_gate.scan.pipeline import Scan
 from xray_gate.scan.ports import ModelRequest, OpenModel
-from xray_gate.wiring import scanning
+from xray_gate.wiring import running, scanning
 
 _WAIT_SECONDS = 60.0
 
@@ -46,7 +46,7 @@ def step_the_scan(instrument: Instrument) -> None:
 
     scanning.open_model = open_model
     setattr(ModelProcess, "__enter__", entered)  # noqa: B010
-    scanning.new_scan = stepped_scan  # type: ignore[assignment]
+    setattr(running, "new_scan", stepped_scan)  # noqa: B010
 
 
 def _last(instrument: Instrument) -> None:
