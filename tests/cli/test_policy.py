@@ -82,3 +82,15 @@ def test_a_broken_policy_cannot_be_explained(command: Command, sound: Path) -> N
     ended = command("policy", "explain", sound)
     assert (ended.code, ended.out) == (2, "")
     assert "decision.rule: is 'most'; write 'any', 'all' or 'weighted'" in ended.err
+
+
+def test_policies_of_a_folder_are_checked_against_each_other(command: Command, sound: Path) -> None:
+    content = sound.read_text()
+    (sound.parent / "other.yaml").write_text(content.replace("name: images", "name: other"))
+    ended = command("policy", "check", sound.parent)
+    assert ended.code == 1
+    assert f"{sound.parent}: images: its 'signs*' and 'signs*' of other" in ended.out
+    higher = content.replace("name: images", "name: other\nprecedence: 1")
+    (sound.parent / "other.yaml").write_text(higher)
+    ended = command("policy", "check", sound.parent)
+    assert f"{sound.parent}: images: is never reached: all its names have other" in ended.out

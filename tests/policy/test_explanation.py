@@ -48,6 +48,9 @@ def test_the_whole_of_a_policy_is_explained() -> None:
 @pytest.mark.parametrize(
     ("rules", "said"),
     [
+        (policy(owner="platform@example.org"), "  Owner: platform@example.org."),
+        (policy(description="Signs\n  of all\tkinds."), "  Description: Signs of all kinds."),
+        (policy(precedence=7), "  Precedence: 7; of several policies that match, the highest"),
         (policy(), "Failed if any detector finds something, required or optional (rule any)."),
         (policy(), "Without thresholds its scores decide nothing."),
         (

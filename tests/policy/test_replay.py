@@ -85,7 +85,7 @@ def test_what_two_policies_match_is_refused(tmp_path: Path) -> None:
     policies = PolicySet((make_policy(tmp_path, "a"), make_policy(tmp_path, "b")))
     (row,) = replay(policies, [past(clean())], nothing_is_free)
     assert (row.policy, row.after) == (None, UNDECIDED)
-    assert "the policies a and b both match" in row.reasons[0]
+    assert "the policies a and b match with the same precedence" in row.reasons[0]
 
 
 def test_what_was_withdrawn_stays_refused_in_every_mode(tmp_path: Path) -> None:

@@ -98,7 +98,9 @@ def test_a_name_that_no_policy_or_two_match_is_an_error(gate: Gate, tmp_path: Pa
     gate.admitted()
     gate.set_policy("more")
     remember_policies(gate)
-    with pytest.raises(PolicyError, match="the policies images and more both match"):
+    with pytest.raises(
+        PolicyError, match="the policies images and more match with the same precedence"
+    ):
         admitted(gate, tmp_path)
     for name in ("images", "more"):
         gate.set_policy(name, match={"registered_models": [f"{name}-*"]})

@@ -228,7 +228,7 @@ def test_what_a_trial_admitted_is_refused_when_the_trial_is_over(gate: Gate) -> 
 def test_a_name_that_two_policies_claim_is_refused(gate: Gate) -> None:
     gate.admitted()
     gate.set_policy("lenient", match={"registered_models": ["sign?"]}, enforcement="audit")
-    with assert_refused("the policies images and lenient both match"):
+    with assert_refused("the policies images and lenient match with the same precedence"):
         gate.store.set_registered_model_alias("signs", "champion", 1)
     assert gate.register().status == "FAILED_REGISTRATION"
 

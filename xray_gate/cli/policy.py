@@ -25,6 +25,7 @@ def check(paths: tuple[Path, ...]) -> int:
     What would only be better is said on stderr, and is none.
     """
     from xray_gate.policy.advice import advice
+    from xray_gate.policy.coverage import coverage_findings
     from xray_gate.policy.files import read_policies
     from xray_gate.policy.review import findings
 
@@ -39,6 +40,7 @@ def check(paths: tuple[Path, ...]) -> int:
             found += [f"{path}: {item.name}: {text}" for text in findings(item)]
             for text in advice(item):
                 echo(f"advice: {path}: {item.name}: {text}", err=True)
+        found += [f"{path}: {text}" for text in coverage_findings(policies)]
     for text in found:
         click.echo(one_line(text))
     click.echo(f"{len(found)} finding(s)" if found else "no findings", err=True)

@@ -158,6 +158,8 @@ _ADDED_LATER = (
     "max_age_days",
     "isolation",
     "unsafe_unchecked_code",
+    "owner",
+    "precedence",
 )
 
 
@@ -167,8 +169,16 @@ class PolicyDocument(Strict):
     api_version: Literal["xray-gate/v1"] = Field(alias="apiVersion")
     kind: Literal["Policy"]
     name: str = Field(min_length=1, max_length=100)
+    owner: str = Field(default="", max_length=200, description="the team to ask about the policy")
     description: str = ""
     match: Match | None = None
+    precedence: int = Field(
+        default=0,
+        ge=-1000,
+        le=1000,
+        strict=True,
+        description="of several policies that match, the one with the highest counts",
+    )
     enforcement: Enforcement = Enforcement.ENFORCE
     probes: ProbesSetting | None = None
     formats: list[Format] | None = Field(default=None, min_length=1)

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
+from xray_gate.core.printable import printable
 from xray_gate.core.verdict import Enforcement
 from xray_gate.policy.decision_spec import DecisionSpec
 from xray_gate.policy.detector_spec import DetectorSpec
 from xray_gate.policy.detector_specs import ModelXraySpec, TriggerSweepSpec
+from xray_gate.policy.document import Match, PolicyDocument
 from xray_gate.policy.files import Policy, calibrated_bounds
 from xray_gate.policy.other_spec import OtherBound, OtherSpec
 from xray_gate.policy.sufficiency import reach
@@ -38,11 +40,11 @@ _UNSAFE_DISSENT = (
 def explain_policy(policy: Policy) -> list[str]:
     """The policy as lines of text; the first one names it."""
     document = policy.document
-    match = document.match
-    names = ", ".join(match.registered_models) if match else "no registered model (no `match`)"
     return [
         f"{policy.name} ({policy.digest[:19]})",
-        f"  For: {names}.",
+        *_said_by_its_authors(document),
+        f"  For: {'; '.join(_matched(document.match))}.",
+        *_precedence(document.precedence),
         f"  Enforcement: {_ENFORCED[document.enforcement]}.",
         f"  Same bytes: {_SAME_BYTES[document.same_bytes]}.",
         *_age(document.max_age_days),
@@ -58,6 +60,25 @@ def explain_policy(policy: Policy) -> list[str]:
         "  Verdict:",
         *(f"    {text}" for text in _verdict(document.decision, document.min_probe_accuracy)),
     ]
+
+
+def _said_by_its_authors(document: PolicyDocument) -> Iterator[str]:
+    if document.owner:
+        yield f"  Owner: {printable(document.owner)}."
+    if document.description:
+        yield f"  Description: {printable(' '.join(document.description.split()))}"
+
+
+def _matched(match: Match | None) -> Iterator[str]:
+    if match is None:
+        yield "no registered model (no `match`)"
+    else:
+        yield ", ".join(match.registered_models)
+
+
+def _precedence(precedence: int) -> Iterator[str]:
+    if precedence:
+        yield f"  Precedence: {precedence}; of several policies that match, the highest counts."
 
 
 def _age(days: float | None) -> Iterator[str]:

@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from xray_gate.core.errors import PolicyError
 from xray_gate.core.model_ref import is_uri
 from xray_gate.policy.calibration import Calibration, read_calibration
 from xray_gate.policy.document import LoggedTrainingData, PolicyDocument, ProbesSpec
+from xray_gate.policy.globs import matches_glob
 from xray_gate.policy.text import line_of, parse_document
 from xray_gate.policy.xray_thresholds import CalibratedBounds
 
@@ -105,13 +105,20 @@ class PolicySet:
     policies: tuple[Policy, ...]
 
     def match(self, registered_model: str) -> Policy | None:
-        """The one policy for a registered model, or None; `PolicyError` when several claim it."""
+        """The policy for a registered model, or None; `PolicyError` when several claim it.
+
+        Of several that match, the one with the highest precedence counts. The order of the files
+        never does.
+        """
         found = [policy for policy in self.policies if policy.matches(registered_model)]
+        highest = max((policy.document.precedence for policy in found), default=0)
+        found = [policy for policy in found if policy.document.precedence == highest]
         if len(found) > 1:
-            names = " and ".join(policy.name for policy in found)
+            names = " and ".join(sorted(policy.name for policy in found))
             raise PolicyError(
-                f"{registered_model}: the policies {names} both match; "
-                "make their match.registered_models patterns disjoint"
+                f"{registered_model}: the policies {names} match with the same precedence "
+                f"({highest}); give one of them a higher `precedence`, or make their "
+                "match.registered_models patterns disjoint"
             )
         return found[0] if found else None
 
@@ -224,11 +231,6 @@ def calibrated_bounds(document: PolicyDocument) -> CalibratedBounds | None:
     spec = document.detectors.model_xray
     rule = None if spec is None else spec.thresholds
     return rule if isinstance(rule, CalibratedBounds) else None
-
-
-def matches_glob(name: str, glob: str) -> bool:
-    """Shell-style match without regard to case."""
-    return fnmatchcase(name.lower(), glob.lower())
 
 
 def _beside(policy: Path, name: str | None) -> Path | None:

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from xray_gate.core.verdict import Enforcement
 from xray_gate.policy.calibration_review import calibration_findings
 from xray_gate.policy.detector_specs import FAMILIES
-from xray_gate.policy.files import Policy, calibrated_bounds, matches_glob
+from xray_gate.policy.files import Policy, calibrated_bounds
+from xray_gate.policy.globs import matches_glob
 
 _LEAST_ACCURACY = 0.2
 _LEAST_LEVEL = 1e-4

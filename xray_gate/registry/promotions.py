@@ -5,7 +5,8 @@ from typing import Any
 from mlflow.store.model_registry.dbmodels.models import SqlRegisteredModelAlias
 from sqlalchemy import Connection, select
 
-from xray_gate.policy.files import Policy, matches_glob
+from xray_gate.policy.files import Policy
+from xray_gate.policy.globs import matches_glob
 from xray_gate.registry.rows import key_of
 from xray_gate.scan.work import Promotion, VersionKey
 
