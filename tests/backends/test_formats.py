@@ -104,7 +104,7 @@ def test_mlflow_folders_are_told_apart_by_flavour(
         ("flavors: [onnx]", "names no flavours"),
         ("just text", "names no flavours"),
         ("a: [", "not readable YAML"),
-        ("!!python/object/apply:os.system ['true']", "not readable YAML"),
+        ("!!python/object/apply:os.system ['true']", "names no flavours"),
         ("[" * 100_000, "not readable YAML"),
         ("#" * (2**20 + 1), "larger than 1 MiB"),
     ],

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from xray_gate.core.errors import InputError
 from xray_gate.core.model_format import Format
+from xray_gate.scan.mlmodel import read_mlmodel
 
 ACCEPTED = (
     "give an .onnx file, a .pt2 file of torch.export, a TorchScript .pt file or an MLflow model "
@@ -20,7 +19,6 @@ _EXPORT = (
     "the model to ONNX (torch.onnx.export), torch.export (.pt2) or TorchScript (torch.jit.script)"
 )
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
-_MLMODEL_LIMIT = 2**20
 
 
 @dataclass(frozen=True)
@@ -105,14 +103,7 @@ def _mlflow_model(folder: Path) -> ModelSource:
 
 
 def _flavors(mlmodel: Path) -> Mapping[Any, Any]:
-    if mlmodel.stat().st_size > _MLMODEL_LIMIT:
-        raise InputError(f"{mlmodel}: is larger than 1 MiB; log the model again")
-    try:
-        document = yaml.safe_load(mlmodel.read_text(encoding="utf-8"))
-    # PyYAML answers a type that its text does not fit (`!!int ""`) with almost any exception.
-    except Exception as error:
-        raise InputError(f"{mlmodel}: is not readable YAML; log the model again") from error
-    flavors = document.get("flavors") if isinstance(document, dict) else None
+    flavors = read_mlmodel(mlmodel).get("flavors")
     if not isinstance(flavors, dict):
         raise InputError(f"{mlmodel}: names no flavours; log the model again")
     return flavors

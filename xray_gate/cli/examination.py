@@ -19,6 +19,7 @@ from xray_gate.ledger.triggers.installing import TriggerState, trigger_state
 from xray_gate.ledger.triggers.trial import failed_trials
 from xray_gate.ledger.unadmitted import unadmitted
 from xray_gate.policy.files import PolicySet
+from xray_gate.policy.matching import Undetermined
 from xray_gate.registry.promotions import is_free
 from xray_gate.registry.server_probe import ask_server
 from xray_gate.registry.store_uri import database_uri
@@ -197,12 +198,16 @@ def _freedom(connection: Connection) -> Callable[[str, Promotion], bool]:
         policies = None
 
     def freely(name: str, promotion: Promotion) -> bool:
+        if policies is None:
+            return False
         try:
-            policy = policies.match(name) if policies else None
+            found = [policy] if (policy := policies.match(name)) else []
+        except Undetermined:
+            found = policies.candidates(name)
         except PolicyError:
             # Two policies claim the name, so that the gate admits nothing of it either.
             return False
-        return policy is not None and is_free(policy, promotion)
+        return bool(found) and all(is_free(policy, promotion) for policy in found)
 
     return freely
 

@@ -103,7 +103,8 @@ class ModelFacts:
 
     `digest` is `sha256:` and the hash over every file, `files` those of each by its name;
     `architecture` a hash over the kinds of layers and the shapes of the weights where the format
-    shows them, else None.
+    shows them, else None. `flavours` are those that its MLmodel names: none where it has no
+    MLmodel, None where they are not known.
     """
 
     ref: str
@@ -112,6 +113,7 @@ class ModelFacts:
     classes: int
     architecture: str | None = None
     files: Mapping[str, str] = field(default_factory=dict)
+    flavours: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ class Evidence:
             scan_id=data["scan_id"],
             started_at=data["started_at"],
             finished_at=data["finished_at"],
-            model=_typed(ModelFacts(**data["model"])),
+            model=_model_from_json(data["model"]),
             probes=None if data["probes"] is None else _typed(ProbeFacts(**data["probes"])),
             detectors=tuple(_detector_from_json(item) for item in data["detectors"]),
             seed=data["seed"],
@@ -155,6 +157,17 @@ class Evidence:
             answers=_answers_from_json(data.get("answers")),
         )
         return _typed(read)
+
+
+def _model_from_json(data: Mapping[str, Any]) -> ModelFacts:
+    flavours = data.get("flavours")
+    if flavours is not None:
+        if not isinstance(flavours, list | tuple):
+            raise TypeError(f"flavours of the evidence is a {type(flavours).__name__}")
+        if not all(isinstance(name, str) for name in flavours):
+            raise TypeError("flavours of the evidence are no names")
+        data = {**data, "flavours": tuple(flavours)}
+    return _typed(ModelFacts(**data))
 
 
 def _answers_from_json(data: Mapping[str, Any] | None) -> AnswerFacts | None:

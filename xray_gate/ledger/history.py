@@ -24,7 +24,7 @@ def past_scans(connection: Connection, workspace: str) -> Iterator[PastScan]:
 
     Evidence is read some hundreds at a time: a ledger may hold more than fits into memory.
     """
-    aliases = _aliases(connection, workspace)
+    aliases, tags = _aliases(connection, workspace), _tags(connection, workspace)
     statement = (
         select(
             registrations,
@@ -51,10 +51,10 @@ def past_scans(connection: Connection, workspace: str) -> Iterator[PastScan]:
         .execution_options(yield_per=_AT_ONCE)
     )
     for row in connection.execute(statement):
-        yield _past(row, aliases[(row.name, row.version)])
+        yield _past(row, aliases[(row.name, row.version)], tags[row.name])
 
 
-def _past(row: Row[Any], aliases: list[str]) -> PastScan:
+def _past(row: Row[Any], aliases: list[str], tags: dict[str, str]) -> PastScan:
     promoted: list[Promoted] = [("alias", alias) for alias in sorted(aliases)]
     if row.current_stage in _STAGES:
         promoted.append(("stage", row.current_stage))
@@ -66,6 +66,7 @@ def _past(row: Row[Any], aliases: list[str]) -> PastScan:
         admitted=row.state == VersionState.ADMITTED and bool(row.admits),
         promoted=tuple(promoted),
         withdrawn=row.state == VersionState.REVOKED,
+        tags=tags,
     )
 
 
@@ -74,4 +75,12 @@ def _aliases(connection: Connection, workspace: str) -> defaultdict[tuple[str, i
     found: defaultdict[tuple[str, int], list[str]] = defaultdict(list)
     for row in connection.execute(select(table).where(table.c.workspace == workspace)):
         found[(row.name, row.version)].append(row.alias)
+    return found
+
+
+def _tags(connection: Connection, workspace: str) -> defaultdict[str, dict[str, str]]:
+    table = mlflow_tables.model_tags
+    found: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    for row in connection.execute(select(table).where(table.c.workspace == workspace)):
+        found[row.name][row.key] = row.value or ""
     return found

@@ -43,10 +43,14 @@ class Expectation(Strict):
 
 
 class Case(Strict):
-    """A scan as if it had been one of `registered_model`; `evidence` is a path beside the file."""
+    """A scan as if it had been one of `registered_model`; `evidence` is a path beside the file.
+
+    `tags` are those of the registered model.
+    """
 
     name: str = Field(min_length=1)
     registered_model: str = Field(min_length=1)
+    tags: dict[str, str] = Field(default_factory=dict)
     evidence: str = Field(min_length=1)
     expect: Expectation
 
@@ -88,7 +92,7 @@ def run_cases(path: Path) -> list[CaseResult]:
 def _of_file(file: Path, policies: PolicySet) -> Iterator[CaseResult]:
     for case in parse_as(DeclaredResults, file, "file of declared results").cases:
         evidence = read_evidence(file.parent / case.evidence)
-        policy, decision = judged(policies, case.registered_model, evidence)
+        policy, decision = judged(policies, case.registered_model, evidence, case.tags)
         yield CaseResult(file, case.name, tuple(_differences(case.expect, policy, decision)))
 
 

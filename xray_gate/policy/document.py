@@ -17,9 +17,21 @@ Glob = Annotated[str, Field(min_length=1)]
 
 
 class Match(Strict):
-    """Which registered models the policy is for: globs over their names, without regard to case."""
+    """Which registered models the policy is for; all that is said has to hold.
+
+    `registered_models`: globs over their names, one of which has to match. `tags`: keys of tags of
+    the registered model (not of the version, whose registrant writes those), each with a glob for
+    its value; all have to be there. `flavours`: globs over what the version's MLmodel names, one of
+    which has to match; a model without MLmodel has none. Case counts in the keys of tags only.
+    """
 
     registered_models: list[Glob] = Field(min_length=1)
+    tags: dict[Annotated[str, Field(min_length=1)], Glob] = Field(default_factory=dict)
+    flavours: Annotated[list[Glob], Field(min_length=1)] | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_usual(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without_the_usual(self, handler(self), "tags", "flavours")
 
 
 Digest = Annotated[str, Field(pattern="^sha256:[0-9a-f]{64}$")]
@@ -129,7 +141,11 @@ def _without_the_usual(spec: Strict, dumped: dict[str, Any], *added_later: str) 
     So that a policy which does not speak of them keeps the digest that it always had.
     """
     fields = type(spec).model_fields
-    usual = {name for name in added_later if getattr(spec, name) == fields[name].default}
+    usual = {
+        name
+        for name in added_later
+        if getattr(spec, name) == fields[name].get_default(call_default_factory=True)
+    }
     return {name: value for name, value in dumped.items() if name not in usual}
 
 

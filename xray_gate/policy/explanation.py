@@ -74,6 +74,10 @@ def _matched(match: Match | None) -> Iterator[str]:
         yield "no registered model (no `match`)"
     else:
         yield ", ".join(match.registered_models)
+        for key, glob in match.tags.items():
+            yield f"with the tag {printable(key)} = {printable(glob)}"
+        if match.flavours is not None:
+            yield f"of the flavour {' or '.join(match.flavours)}"
 
 
 def _precedence(precedence: int) -> Iterator[str]:

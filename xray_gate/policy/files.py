@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,9 +12,10 @@ from pydantic import ValidationError
 
 from xray_gate.core.errors import PolicyError
 from xray_gate.core.model_ref import is_uri
+from xray_gate.policy import matching
 from xray_gate.policy.calibration import Calibration, read_calibration
 from xray_gate.policy.document import LoggedTrainingData, PolicyDocument, ProbesSpec
-from xray_gate.policy.globs import matches_glob
+from xray_gate.policy.matching import Subject
 from xray_gate.policy.text import line_of, parse_document
 from xray_gate.policy.xray_thresholds import CalibratedBounds
 
@@ -52,9 +53,8 @@ class Policy:
         return isinstance(self.document.training_data, LoggedTrainingData)
 
     def matches(self, registered_model: str) -> bool:
-        """Whether the policy is for this registered model; case does not count."""
-        globs = self.document.match.registered_models if self.document.match else []
-        return any(matches_glob(registered_model, glob) for glob in globs)
+        """Whether its names are those of this registered model; case does not count."""
+        return matching.fits(self.document.match, Subject(registered_model)) is not False
 
     def _decisive(self) -> dict[str, Any]:
         # Where the probes lie differs between machines and decides nothing; which probes they
@@ -104,23 +104,33 @@ class PolicySet:
 
     policies: tuple[Policy, ...]
 
-    def match(self, registered_model: str) -> Policy | None:
+    def match(
+        self,
+        registered_model: str,
+        tags: Mapping[str, str] | None = None,
+        flavours: Collection[str] | None = None,
+    ) -> Policy | None:
         """The policy for a registered model, or None; `PolicyError` when several claim it.
 
         Of several that match, the one with the highest precedence counts. The order of the files
-        never does.
+        never does. Raises `Undetermined` where it hangs on the registered model's `tags`, or on the
+        version's `flavours`, and these are not known (None).
         """
-        found = [policy for policy in self.policies if policy.matches(registered_model)]
-        highest = max((policy.document.precedence for policy in found), default=0)
-        found = [policy for policy in found if policy.document.precedence == highest]
-        if len(found) > 1:
-            names = " and ".join(sorted(policy.name for policy in found))
-            raise PolicyError(
-                f"{registered_model}: the policies {names} match with the same precedence "
-                f"({highest}); give one of them a higher `precedence`, or make their "
-                "match.registered_models patterns disjoint"
-            )
-        return found[0] if found else None
+        return matching.match(self.policies, Subject(registered_model, tags, flavours))
+
+    def candidates(
+        self,
+        registered_model: str,
+        tags: Mapping[str, str] | None = None,
+        flavours: Collection[str] | None = None,
+    ) -> list[Policy]:
+        """Those of which `match` may give one, when all is known; the highest precedence first."""
+        return matching.candidates(self.policies, Subject(registered_model, tags, flavours))
+
+    def asks_for_tags(self, registered_model: str) -> bool:
+        """Whether which policy a name has may hang on its tags."""
+        found = [p.document.match for p in self.policies if p.matches(registered_model)]
+        return any(match.tags for match in found if match is not None)
 
     @cached_property
     def digest(self) -> str:

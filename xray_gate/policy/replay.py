@@ -1,7 +1,7 @@
 """What other policies would make of evidence that is there: nothing is scanned again."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from xray_gate.core.errors import PolicyError
@@ -20,7 +20,8 @@ Promoted = tuple[Literal["alias", "stage"], str]
 class PastScan:
     """A version with the evidence and the verdict that count for it today.
 
-    `ref` is what people call it. `withdrawn`: somebody revoked its bytes.
+    `ref` is what people call it, `tags` are those of its registered model today.
+    `withdrawn`: somebody revoked its bytes.
     """
 
     ref: str
@@ -30,6 +31,7 @@ class PastScan:
     admitted: bool
     promoted: tuple[Promoted, ...] = ()
     withdrawn: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -79,11 +81,17 @@ def replay(policies: PolicySet, scans: Iterable[PastScan], is_free: IsFree) -> I
 
 
 def judged(
-    policies: PolicySet, registered_model: str, evidence: Evidence
+    policies: PolicySet,
+    registered_model: str,
+    evidence: Evidence,
+    tags: Mapping[str, str] | None = None,
 ) -> tuple[Policy | None, Decision]:
-    """The one policy that matches, and its decision; undecided where there is none, or are two."""
+    """The one policy that matches, and its decision; undecided where there is none, or are two.
+
+    `tags` are those of the registered model; None stands for none.
+    """
     try:
-        policy = policies.match(registered_model)
+        policy = policies.match(registered_model, tags or {}, evidence.model.flavours)
     except PolicyError as error:
         return None, undecided(str(error))
     if policy is None:
@@ -92,7 +100,7 @@ def judged(
 
 
 def _replayed(policies: PolicySet, scan: PastScan, is_free: IsFree) -> Replayed:
-    policy, decision = judged(policies, scan.registered_model, scan.evidence)
+    policy, decision = judged(policies, scan.registered_model, scan.evidence, scan.tags)
     if policy is not None and scan.withdrawn:
         decision = undecided("its bytes were withdrawn")
     stopped = () if decision.admits else scan.promoted

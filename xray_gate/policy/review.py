@@ -20,6 +20,7 @@ def findings(policy: Policy) -> list[str]:
     return [
         *_weakened(policy),
         *_promotion(policy),
+        *_chosen_by_others(policy),
         *_xray(policy),
         *_sweep(policy),
         *_b3d(policy),
@@ -74,6 +75,22 @@ def _promotion(policy: Policy) -> Iterator[str]:
         yield (
             "copies need no verdict before they are made (promotion.copies), so a name that people "
             "trust may list versions that wait; remove it"
+        )
+
+
+def _chosen_by_others(policy: Policy) -> Iterator[str]:
+    match = policy.document.match
+    if match is not None and match.tags:
+        yield (
+            "match.tags asks for tags, which whoever may edit the registered model sets, and with "
+            "them the policy; match by name, or make sure that this one is no weaker than the "
+            "policy of models without the tags"
+        )
+    if match is not None and match.flavours is not None:
+        yield (
+            "match.flavours asks for flavours, which whoever registers a version writes into its "
+            "MLmodel, and with them the policy; match by name, or make sure that this one is no "
+            "weaker than the policy of models without the flavours"
         )
 
 

@@ -15,8 +15,9 @@ from xray_gate.policy.decision import decide
 from xray_gate.policy.document import PolicyDocument
 from xray_gate.policy.files import Policy, PolicySet
 from xray_gate.registry.comparison import Comparison, ScannedFiles
+from xray_gate.registry.policy_choice import PolicyChoice
 from xray_gate.registry.ports import LedgerPort
-from xray_gate.registry.refusal import MESSAGE_START, refusal
+from xray_gate.registry.refusal import MESSAGE_START
 from xray_gate.scan.work import RecordedVerdict, Registration, VersionKey, VersionState
 
 _BEFORE_THE_GATE = "it was registered before the gate and never scanned; register it again"
@@ -52,29 +53,14 @@ class Admissions:
     ) -> None:
         self._ledger = ledger
         self._policies = policies
+        self.choice = PolicyChoice(ledger, policies)
         self._clock = clock
         self._comparison = comparison
-
-    def policy_for(self, registered_model: str) -> Policy:
-        """The one policy for a name; refuses where there is none, or where it cannot be read."""
-        try:
-            policy = self._policies().match(registered_model)
-        except XrayGateError as error:
-            _logger.exception("the gate's policies cannot be used")
-            raise refusal(
-                f"the server's policies cannot be used, so nothing is admitted: {error}"
-            ) from error
-        if policy is None:
-            raise refusal(
-                f"no policy matches the registered model {registered_model!r}; "
-                "ask the platform team to add it to match.registered_models of a policy"
-            )
-        return policy
 
     def remember(self, connection: Connection, now: float) -> PolicySet | None:
         """Write the policies down for the runners; them, where they had changed, else None.
 
-        Broken ones are left for `policy_for` to say.
+        Broken ones are left for others to refuse.
         """
         try:
             policies = self._policies()
@@ -133,13 +119,12 @@ class Admissions:
         return self._comparison.why_not(registration.key, registration.location, digest)
 
     def compares(self, target: str) -> bool:
-        """Whether the name's policy wants files compared before a promotion."""
-        try:
-            document = self.policy_for(target).document
-        except MlflowException:
-            # The guard refuses, and says why.
-            return False
-        return document.same_bytes == "verify" and document.enforcement is Enforcement.ENFORCE
+        """Whether a policy that may be the name's wants files compared before a promotion."""
+        documents = [policy.document for policy in self.choice.of_name(target)]
+        return any(
+            document.same_bytes == "verify" and document.enforcement is Enforcement.ENFORCE
+            for document in documents
+        )
 
     def to_compare(self, connection: Connection, key: VersionKey) -> ScannedFiles | None:
         """What must be compared before the version may be promoted, if anything must."""
@@ -168,11 +153,15 @@ class Admissions:
         if recorded is not None and recorded.verdict is Verdict.PASSED:
             return None
         try:
-            document = self.policy_for(key.name).document
+            document = self.choice.of(connection, key).document
+            chosen_by_clients = self.choice.hangs_on_tags(key.name)
         except MlflowException as denied:
             return str(denied.message).removeprefix(f"{MESSAGE_START} ")
-        if recorded is not None:
-            if document.enforcement is not Enforcement.ENFORCE:
+        if recorded is not None and registration is not None:
+            if document.enforcement is not Enforcement.ENFORCE and (
+                # New tags alone must not make readable what was refused.
+                registration.state is VersionState.ADMITTED or not chosen_by_clients
+            ):
                 return None
             return (
                 f"the verdict is {recorded.verdict}: {'; '.join(recorded.reasons)}. "

@@ -12,7 +12,9 @@ from xray_gate.core.evidence import ModelFacts
 from xray_gate.core.verdict import Verdict
 from xray_gate.policy.decision import decide
 from xray_gate.policy.files import Policy
+from xray_gate.policy.matching import Undetermined
 from xray_gate.registry.ports import AdmittedPort
+from xray_gate.registry.rows import model_tags
 from xray_gate.registry.transactions import transaction
 from xray_gate.scan.calibrating import ReferenceModel
 from xray_gate.scan.work import ArtifactFetcher, Registration, VersionState
@@ -43,14 +45,24 @@ def admitted_models(
         registrations = ledger.registrations_of(connection, workspace, name, None)
         if not registrations:
             raise InputError(f"{name}: the gate has seen no version of it; check the name")
-        policy = ledger.server_policies(connection).match(name)
-        if policy is None:
+        policies, tags = ledger.server_policies(connection), model_tags(connection, workspace, name)
+        if not policies.candidates(name, tags):
             raise InputError(
                 f"{name}: no policy of the registry's server matches it, so nothing of it is "
                 "admitted; add it to match.registered_models of one"
             )
         for registration in reversed(registrations):
             if registration.state is VersionState.DELETED:
+                continue
+            evidence = ledger.evidence_of(connection, registration)
+            flavours = None if evidence is None else evidence.model.flavours
+            try:
+                policy = policies.match(name, tags, flavours)
+            except Undetermined as error:
+                found.left_out.append(f"{registration.key}: {error}")
+                continue
+            if policy is None:
+                found.left_out.append(f"{registration.key}: no policy is for its flavours")
                 continue
             passed = _passed(connection, ledger, policy, registration)
             if isinstance(passed, str):

@@ -48,6 +48,14 @@ def is_prompt(connection: Connection, workspace: str, name: str, source: str | N
     return str(value).lower() == "true"
 
 
+def model_tags(connection: Connection, workspace: str, name: str) -> dict[str, str]:
+    """The tags of a registered model, as the database has them."""
+    table = SqlRegisteredModelTag.__table__
+    of_model = (table.c.workspace == workspace, table.c.name == name)
+    rows = connection.execute(select(table.c.key, table.c.value).where(*of_model))
+    return {row.key: row.value or "" for row in rows}
+
+
 def renamed_model(row: Any) -> tuple[str, str] | None:
     """Workspace and old name of a registered model that gets another name."""
     old_name = changed_from(row) if isinstance(row, SqlRegisteredModel) else None

@@ -144,7 +144,7 @@ class SessionGuard:
         if not lock_model(connection, row.workspace, row.name):
             raise refusal(f"{row.name!r} has just been renamed or deleted; register once more")
         try:
-            policy = self._admissions.policy_for(row.name)
+            policy = self._admissions.choice.at_registration(connection, row.workspace, row.name)
         except MlflowException as denied:
             # The name may be free for a policy later on: keep the version, but failed.
             row.status = "FAILED_REGISTRATION"
@@ -155,7 +155,7 @@ class SessionGuard:
         self._remember(connection)
         new = self._ledger.register(connection, key, location, self._clock())
         self._journal.registered(key, policy, {"registration": new, "location": location})
-        if not self._admit_copy(connection, row, new, policy):
+        if not self._admit_copy(connection, row, new):
             row.status = "PENDING_REGISTRATION"
             row.status_message = status_text("waiting for a scan.")
 
@@ -169,12 +169,11 @@ class SessionGuard:
         )
         self._journal.verdict(key, verdict, decision, NO_POLICY, {})
 
-    def _admit_copy(
-        self, connection: Connection, row: SqlModelVersion, new: int, policy: Policy
-    ) -> bool:
+    def _admit_copy(self, connection: Connection, row: SqlModelVersion, new: int) -> bool:
         original = copied_from(row)
         if original is None:
             return False
+        policy = self._admissions.choice.of(connection, original, row.name)
         # A withdrawal must see the copy, or the copy the withdrawal.
         self._ledger.lock_revocations(connection)
         admission = self._admissions.of(connection, original, row.storage_location, policy)
@@ -251,7 +250,7 @@ class SessionGuard:
     ) -> None:
         asked: dict[str, Any] = {promotion.kind: promotion.value}
         with self._journal.asked(key, asked):
-            policy = self._admissions.policy_for(key.name)
+            policy = self._admissions.choice.of(connection, key)
             if is_free(policy, promotion):
                 self._allow(connection, key, promotion)
                 asked["free"] = True
@@ -275,7 +274,8 @@ class SessionGuard:
             self._ledger.rename(connection, key_of(version), model.name)
 
     def _check_new_name(self, connection: Connection, version: Any, new_name: str) -> None:
-        policy = self._admissions.policy_for(new_name)
+        key = key_of(version)
+        policy = self._admissions.choice.of(connection, key, new_name, with_tags_of=key.name)
         held = held_promotions(connection, version)
         # A new name brings the version under another policy: what stands there as admitted must
         # be admitted by that one, too.

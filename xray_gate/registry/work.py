@@ -15,7 +15,7 @@ from xray_gate.registry.journal import Journal
 from xray_gate.registry.ports import LeasePort
 from xray_gate.registry.promotions import held_promotions
 from xray_gate.registry.refusal import status_text
-from xray_gate.registry.rows import version_row
+from xray_gate.registry.rows import model_tags, version_row
 from xray_gate.registry.transactions import transaction
 from xray_gate.registry.version_status import (
     VersionStatus,
@@ -74,11 +74,19 @@ class RegistryWork:
             self._ledger.renew(connection, lease, now, self._lease_seconds)
             self._ledger.runner_seen(connection, self._owner, now)
 
-    def policy_for(self, lease: Lease) -> Policy | None:
-        """The server's policy for the version, or None; raises `PolicyError`."""
+    def policy_for(self, lease: Lease, flavours: tuple[str, ...] | None = None) -> Policy | None:
+        """See `WorkQueue.policy_for`."""
+        key = lease.registration.key
         with self._transaction() as connection:
             policies = self._ledger.server_policies(connection)
-        return policies.match(lease.registration.key.name)
+            tags = model_tags(connection, key.workspace, key.name)
+        return policies.match(key.name, tags, flavours)
+
+    def tags_of(self, lease: Lease) -> dict[str, str]:
+        """The tags of the version's registered model."""
+        key = lease.registration.key
+        with self._transaction() as connection:
+            return model_tags(connection, key.workspace, key.name)
 
     def champion_for(self, lease: Lease) -> Registration | None:
         """The newest other version of the same name that passed and is admitted, or None.
@@ -146,11 +154,12 @@ class RegistryWork:
                 message = status_text(told, f"Next try: {time_text(until)}.")
                 set_waiting(connection, current.key, message)
 
-    def refuse(self, lease: Lease, reason: str) -> None:
-        """Record that the version cannot be scanned at all; raises `LeaseLost`."""
+    def refuse(self, lease: Lease, reason: str, *, gave_up: bool = False) -> None:
+        """See `WorkQueue.refuse`."""
         decision = undecided(reason)
+        state = _state(decision, is_withdrawn=False, gave_up=gave_up)
         with self._transaction() as connection:
-            key = self._ledger.settle(connection, lease, VersionState.REFUSED, None)
+            key = self._ledger.settle(connection, lease, state, None)
             verdict = self._record(connection, lease, decision, NO_POLICY, None)
             tags = {"xray_gate.verdict": str(decision.verdict)}
             message = _status_message(key, decision, None)

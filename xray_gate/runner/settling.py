@@ -25,11 +25,13 @@ from xray_gate.core.log_fields import log_fields
 from xray_gate.core.verdict import Decision, Verdict, undecided
 from xray_gate.policy.decision import decide
 from xray_gate.policy.files import Policy
+from xray_gate.policy.matching import Undetermined
 from xray_gate.runner.event_log import LogEvent, named
 from xray_gate.runner.events import FailureKind, PutBack, Settled
 from xray_gate.runner.inputs import champion, logged_training
 from xray_gate.runner.parts import RunnerParts
 from xray_gate.runner.reasons import reason_of
+from xray_gate.scan.mlmodel import flavours_of
 from xray_gate.scan.pipeline import unscannable
 from xray_gate.scan.work import Lease, ScanOutput, Settlement
 
@@ -60,6 +62,22 @@ class _Scanned:
     gave_up: bool = False
 
 
+@dataclass(frozen=True)
+class _Rules:
+    """The server's policy, which decides, and the one that says what to measure."""
+
+    policy: Policy
+    measuring: Policy
+
+
+class _NoRules(Exception):
+    """No policy could be chosen for a version whose flavours that hangs on."""
+
+    def __init__(self, kind: FailureKind, reason: str) -> None:
+        super().__init__(reason)
+        self.kind = kind
+
+
 class Settling:
     """Settles one claimed version after the other."""
 
@@ -69,16 +87,23 @@ class Settling:
     def __call__(self, lease: Lease) -> Outcome:
         """Scan and record, put back, or give up; raises `LeaseLost`, and what the queue raises."""
         retries = self._parts.retries
+        rules: _Rules | None = None
         try:
-            policy, measuring = self._policies(lease)
+            rules = self._rules(lease)
+        except Undetermined:
+            # Its files say more.
+            pass
         except PolicyError as error:
-            return self._refuse(lease, str(error))
+            return self._refuse(lease, str(error), FailureKind.POLICY)
         try:
             if lease.registration.attempts > retries.tries:
                 raise Unavailable(_never_ended(lease))
-            return self._record(lease, self._scan(lease, policy, measuring), policy)
+            rules, scanned = self._scan(lease, rules)
+            return self._record(lease, scanned, rules.policy)
         except LeaseLost:
             raise
+        except _NoRules as error:
+            return self._refuse(lease, str(error), error.kind)
         except Unavailable as error:
             ended = lease.registration.attempts <= retries.tries
             kind = FailureKind.UNAVAILABLE if ended else FailureKind.NEVER_ENDED
@@ -96,41 +121,49 @@ class Settling:
                 PutBack(lease, kind, pause, reason),
                 f"{tried} failed, the next one is in {pause:g} s ({reason})",
             )
-        output = unscannable(_ref(lease), measuring, reason, datetime.now(UTC))
-        return self._record(lease, _Scanned(output, failure=kind, gave_up=True), policy)
+        if rules is None:
+            return self._refuse(lease, reason, kind, gave_up=True)
+        output = unscannable(_ref(lease), rules.measuring, reason, datetime.now(UTC))
+        return self._record(lease, _Scanned(output, failure=kind, gave_up=True), rules.policy)
 
-    def _policies(self, lease: Lease) -> tuple[Policy, Policy]:
-        """The server's, which decides, and the one that says what to measure; `PolicyError`."""
-        name = lease.registration.key.name
-        policy = self._parts.queue.policy_for(lease)
-        own = self._parts.measuring
-        measuring = policy if own is None else own.match(name)
+    def _rules(self, lease: Lease, flavours: tuple[str, ...] | None = None) -> _Rules:
+        """The policies by what is known of the version; raises `PolicyError`."""
+        queue, own, name = self._parts.queue, self._parts.measuring, lease.registration.key.name
+        policy = queue.policy_for(lease, flavours)
+        measuring = policy
+        if own is not None:
+            measuring = own.match(name, queue.tags_of(lease), flavours)
         if policy is None or measuring is None:
             raise PolicyError(
                 f"no policy matches {name!r}; add it to match.registered_models of one"
             )
-        return policy, measuring
+        return _Rules(policy, measuring)
 
-    def _refuse(self, lease: Lease, reason: str) -> Outcome:
-        self._parts.queue.refuse(lease, reason)
-        return Outcome(Settled(lease, undecided(reason), failure=FailureKind.POLICY), reason)
+    def _refuse(
+        self, lease: Lease, reason: str, kind: FailureKind, *, gave_up: bool = False
+    ) -> Outcome:
+        self._parts.queue.refuse(lease, reason, gave_up=gave_up)
+        return Outcome(Settled(lease, undecided(reason), failure=kind, gave_up=gave_up), reason)
 
-    def _scan(self, lease: Lease, policy: Policy, measuring: Policy) -> _Scanned:
+    def _scan(self, lease: Lease, rules: _Rules | None) -> tuple[_Rules, _Scanned]:
+        """What was found, and the policies; without `rules` they are chosen by the files."""
         with ExitStack() as files:
             # Until the bytes are kept: nothing is looked for, or placed, where others are at home.
             files.enter_context(self._parts.in_workspace(lease.registration.key.workspace))
             try:
                 path = files.enter_context(self._parts.fetch(lease.registration.location))
-                output = self._scan_files(lease, measuring, path)
+                rules = rules or self._rules(lease, flavours_of(path))
+                output = self._scan_files(lease, rules.measuring, path)
             except (Unavailable, LeaseLost):
                 raise
             except (InputError, ScanError) as error:
                 no_policy = isinstance(error, PolicyError)
-                return _Scanned(
-                    unscannable(_ref(lease), measuring, str(error), datetime.now(UTC)),
-                    failure=FailureKind.POLICY if no_policy else FailureKind.MODEL,
-                )
-            return self._keep(lease, policy, output, path)
+                failure = FailureKind.POLICY if no_policy else FailureKind.MODEL
+                if rules is None:
+                    raise _NoRules(failure, str(error)) from error
+                output = unscannable(_ref(lease), rules.measuring, str(error), datetime.now(UTC))
+                return rules, _Scanned(output, failure=failure)
+            return rules, self._keep(lease, rules.policy, output, path)
 
     def _scan_files(self, lease: Lease, measuring: Policy, path: Path) -> ScanOutput:
         parts = self._parts

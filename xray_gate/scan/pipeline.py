@@ -41,6 +41,7 @@ from xray_gate.probing.probe_set import ProbeSet
 from xray_gate.probing.training_data import TrainingData
 from xray_gate.scan.digest import MOST_NAMES, digest_of, file_digests, model_digest
 from xray_gate.scan.lineup import Known, build_detector, line_up, not_run, stream_of_a_plugin
+from xray_gate.scan.mlmodel import flavours_of
 from xray_gate.scan.opening import check_classes, preprocessing_of, probed_request
 from xray_gate.scan.ports import Device, ModelOpener, ModelRequest, OpenModel
 from xray_gate.scan.training import training_facts
@@ -96,6 +97,7 @@ class Scan:
         """
         files = file_digests(request.path)
         draft = _draft(request.ref, digest_of(files), request.policy, request.seed, self._clock())
+        draft = replace(draft, model=replace(draft.model, flavours=flavours_of(request.path)))
         if sum(map(len, files)) <= MOST_NAMES:
             # Else the look at the files refuses them.
             draft = replace(draft, model=replace(draft.model, files=files))

@@ -1,6 +1,6 @@
 """The words that registry, ledger and runner share, so that they need not know each other."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -189,8 +189,15 @@ class WorkQueue(Protocol):
         """Prolong a lease; raises `LeaseLost` when another runner has it."""
         ...
 
-    def policy_for(self, lease: Lease) -> Policy | None:
-        """The server's policy for the version, or None; raises `PolicyError`."""
+    def policy_for(self, lease: Lease, flavours: tuple[str, ...] | None = None) -> Policy | None:
+        """The server's policy for the version, or None; raises `PolicyError`.
+
+        `Undetermined` is raised where it hangs on the `flavours`, and these are not known (None).
+        """
+        ...
+
+    def tags_of(self, lease: Lease) -> Mapping[str, str]:
+        """The tags of the version's registered model."""
         ...
 
     def champion_for(self, lease: Lease) -> Registration | None:
@@ -220,8 +227,11 @@ class WorkQueue(Protocol):
         """
         ...
 
-    def refuse(self, lease: Lease, reason: str) -> None:
-        """Record that the version cannot be scanned at all. Raises `LeaseLost`."""
+    def refuse(self, lease: Lease, reason: str, *, gave_up: bool = False) -> None:
+        """Record that the version cannot be scanned at all. Raises `LeaseLost`.
+
+        `gave_up`: for a reason other than the model, however often it was tried.
+        """
         ...
 
 
