@@ -25,11 +25,25 @@ class Outcome(StrEnum):
 
 
 class Enforcement(StrEnum):
-    """What the gate does with a verdict; apart from the verdict itself."""
+    """What the gate does with a verdict; apart from the verdict itself.
+
+    `enforce`: only a pass is admitted. `warn` and `audit`: any verdict is, and is kept; `warn` also
+    tells the person, `audit` does not. `off`: no verdict is asked for.
+    """
 
     ENFORCE = "enforce"
     WARN = "warn"
     AUDIT = "audit"
+    OFF = "off"
+
+
+class Place(StrEnum):
+    """Where a policy is asked."""
+
+    REGISTRATION = "registration"
+    PROMOTION = "promotion"
+    PULL_REQUEST = "pull_request"
+    PRE_COMMIT = "pre_commit"
 
 
 @dataclass(frozen=True)
@@ -44,17 +58,30 @@ class DetectorJudgement:
 
 @dataclass(frozen=True)
 class Decision:
-    """The verdict with its reasons (never empty) and the judgement of every detector."""
+    """The verdict with its reasons (never empty) and the judgement of every detector.
+
+    `enforcement` is the mode at the place that asked, `at_promotion` the one at a promotion; None
+    where they are the same.
+    """
 
     verdict: Verdict
     reasons: tuple[str, ...]
     judgements: tuple[DetectorJudgement, ...]
     enforcement: Enforcement
+    at_promotion: Enforcement | None = None
 
     @property
     def admits(self) -> bool:
-        """Whether a version with this decision may be promoted."""
-        return self.verdict is Verdict.PASSED or self.enforcement is not Enforcement.ENFORCE
+        """Whether a version with this decision is let through at the place that asked."""
+        return self._admitted_under(self.enforcement)
+
+    @property
+    def promotes(self) -> bool:
+        """Whether it may be promoted."""
+        return self._admitted_under(self.at_promotion or self.enforcement)
+
+    def _admitted_under(self, mode: Enforcement) -> bool:
+        return self.verdict is Verdict.PASSED or mode is not Enforcement.ENFORCE
 
 
 def undecided(reason: str) -> Decision:

@@ -63,7 +63,7 @@ def _past(row: Row[Any], aliases: list[str], tags: dict[str, str]) -> PastScan:
         registered_model=row.name,
         evidence=Evidence.from_json(json.loads(row.evidence)),
         verdict=Verdict(row.verdict),
-        admitted=row.state == VersionState.ADMITTED and bool(row.admits),
+        admitted=row.state == VersionState.ADMITTED and row.admits == 1,
         promoted=tuple(promoted),
         withdrawn=row.state == VersionState.REVOKED,
         tags=tags,

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, bindparam, insert, select
 
 from xray_gate.core.evidence import Evidence
 from xray_gate.core.verdict import Decision, Verdict
+from xray_gate.ledger.newest import of_newest_verdict
 from xray_gate.ledger.tables import registrations, revocations, scans, verdicts
 from xray_gate.scan.work import Proof, RecordedVerdict, Registration, Revocation, VersionState
 
@@ -18,7 +19,12 @@ _EVIDENCE = (
 )
 # In one statement, since every promotion waits for that, too.
 _PROOF = (
-    _EVIDENCE.add_columns(revocations.c.digest, revocations.c.reason, revocations.c.revoked_by)
+    _EVIDENCE.add_columns(
+        revocations.c.digest,
+        revocations.c.reason,
+        revocations.c.revoked_by,
+        of_newest_verdict(verdicts.c.admits).label("admits"),
+    )
     .outerjoin(revocations, revocations.c.digest == scans.c.digest)
     .order_by(revocations.c.id.desc())
     .limit(1)
@@ -38,6 +44,9 @@ class VerdictRow:
     run_id: str | None
     digest: str | None
     created_at: float
+
+
+_READY_ONLY = 2
 
 
 class Records:
@@ -73,7 +82,7 @@ class Records:
                 registration_id=registration_id,
                 scan_id=scan_id,
                 verdict=decision.verdict,
-                admits=int(decision.admits),
+                admits=_admits(decision),
                 reasons=json.dumps(list(decision.reasons)),
                 policy_name=policy[0],
                 policy_digest=policy[1],
@@ -95,7 +104,7 @@ class Records:
         if row is None:
             return None
         gone = None if row.digest is None else Revocation(row.digest, row.reason, row.revoked_by)
-        return Proof(Evidence.from_json(json.loads(row.evidence)), gone)
+        return Proof(Evidence.from_json(json.loads(row.evidence)), gone, row.admits == 1)
 
     def newest_verdict(
         self, connection: Connection, registration: Registration
@@ -158,3 +167,10 @@ class Records:
             )
             for row in rows
         ]
+
+
+def _admits(decision: Decision) -> int:
+    """0 for nothing, 1 for all, 2 for the status READY but no promotion."""
+    if not decision.admits:
+        return 0
+    return 1 if decision.promotes else _READY_ONLY

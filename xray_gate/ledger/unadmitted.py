@@ -55,7 +55,7 @@ def unadmitted(
     ready: dict[VersionKey, bool] = {}
     for row in connection.execute(_promoted()):
         key = VersionKey(row.workspace, row.name, row.version)
-        ready[key] = row.status not in _NOT_READY
+        ready[key] = row.status not in _NOT_READY and not row.may_be_ready
         held = promotions.setdefault(key, [])
         if row.alias is not None:
             held.append(Promotion("alias", row.alias))
@@ -83,7 +83,7 @@ def _promoted() -> Select[Any]:
         _aliases.c.alias.is_not(None),
     )
     return (
-        select(_versions, _aliases.c.alias)
+        select(_versions, _aliases.c.alias, _may_be_ready().label("may_be_ready"))
         .outerjoin(_aliases, of_version)
         .where(stage != _DELETED, promoted, ~_is_admitted(), ~_is_prompt())
         .order_by(_versions.c.workspace, _versions.c.name, _versions.c.version, _aliases.c.alias)
@@ -91,13 +91,34 @@ def _promoted() -> Select[Any]:
 
 
 def _is_admitted() -> ColumnElement[bool]:
+    return _registered(
+        and_(
+            registrations.c.state == VersionState.ADMITTED,
+            of_newest_verdict(verdicts.c.admits) == 1,
+        )
+    )
+
+
+def _may_be_ready() -> ColumnElement[bool]:
+    """What a policy lets be READY and no more: unscanned, or whatever its verdict."""
+    return _registered(
+        or_(
+            registrations.c.state == VersionState.UNSCANNED,
+            and_(
+                registrations.c.state == VersionState.ADMITTED,
+                of_newest_verdict(verdicts.c.admits) == 2,
+            ),
+        )
+    )
+
+
+def _registered(condition: ColumnElement[bool]) -> ColumnElement[bool]:
     return exists().where(
         registrations.c.workspace == _versions.c.workspace,
         registrations.c.name == _versions.c.name,
         registrations.c.version == _versions.c.version,
         registrations.c.location == _LOCATION,
-        registrations.c.state == VersionState.ADMITTED,
-        of_newest_verdict(verdicts.c.admits) == 1,
+        condition,
         ~superseded(),
     )
 

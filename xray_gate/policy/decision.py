@@ -21,7 +21,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from xray_gate.core.evidence import DetectorEvidence, Evidence, RunState
-from xray_gate.core.verdict import Decision, DetectorJudgement, Outcome, Verdict
+from xray_gate.core.verdict import Decision, DetectorJudgement, Outcome, Place, Verdict
 from xray_gate.policy.agreement import why_not_enough
 from xray_gate.policy.conditions import unmet_condition
 from xray_gate.policy.escalation import NOT_NEEDED, need_of
@@ -29,11 +29,16 @@ from xray_gate.policy.files import Policy
 from xray_gate.policy.judgement import judge
 
 
-def decide(policy: Policy, evidence: Evidence) -> Decision:
-    """Apply `policy` to `evidence`; no I/O, no clock, the same answer every time."""
+def decide(policy: Policy, evidence: Evidence, place: Place = Place.REGISTRATION) -> Decision:
+    """Apply `policy` to `evidence`; no I/O, no clock, the same answer every time.
+
+    The verdict is the same at every place; what it leads to depends on the mode there.
+    """
     judgements = tuple(_judged(policy, evidence, detector) for detector in evidence.detectors)
     verdict, reasons = _verdict(policy, evidence, judgements)
-    return Decision(verdict, tuple(reasons), judgements, policy.document.enforcement)
+    mode, at_promotion = policy.document.mode(place), policy.document.mode(Place.PROMOTION)
+    other = None if at_promotion is mode else at_promotion
+    return Decision(verdict, tuple(reasons), judgements, mode, other)
 
 
 def _judged(policy: Policy, evidence: Evidence, detector: DetectorEvidence) -> DetectorJudgement:

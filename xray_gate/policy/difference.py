@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from xray_gate.core.verdict import Place
 from xray_gate.policy.effects import Effect, effect_of
 from xray_gate.policy.files import Policy, PolicySet
 from xray_gate.policy.settings_tree import settings_of
@@ -61,6 +62,7 @@ def _of_one(name: str, before: Policy | None, after: Policy | None) -> PolicyDif
     )
 
 
+_PLACES = tuple(f"enforcement.{place}" for place in Place)
 _ORDER = {Effect.WEAKER: 0, Effect.STRICTER: 1, Effect.OTHER: 2}
 
 
@@ -73,11 +75,22 @@ def _changes(before: Policy, after: Policy) -> Iterator[Change]:
             # That the detector comes or goes says it all.
             continue
         one, other = old.get(path), new.get(path)
-        if one != other:
+        if one != other and path not in _PLACES:
             yield Change(path, one, other, effect_of(path, one, other))
+    yield from _modes(old, new)
     if before.calibration != after.calibration:
         one, other = _title(before), _title(after)
         yield Change("calibration", one, other, Effect.OTHER)
+
+
+def _modes(old: dict[str, Any], new: dict[str, Any]) -> Iterator[Change]:
+    """By place; as one setting where all of them change alike."""
+    pairs = {path: (old[path], new[path]) for path in _PLACES}
+    if len(set(pairs.values())) == 1:
+        pairs = {"enforcement": pairs[_PLACES[0]]}
+    for path, (one, other) in pairs.items():
+        if one != other:
+            yield Change(path, one, other, effect_of(path, one, other))
 
 
 def _title(policy: Policy) -> str | None:

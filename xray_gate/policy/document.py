@@ -8,7 +8,7 @@ from pydantic_core.core_schema import SerializerFunctionWrapHandler
 from xray_gate.core.isolation import Isolation, LeastIsolation
 from xray_gate.core.model_format import Format
 from xray_gate.core.model_ref import is_uri
-from xray_gate.core.verdict import Enforcement
+from xray_gate.core.verdict import Enforcement, Place
 from xray_gate.policy.decision_spec import DecisionSpec
 from xray_gate.policy.detector_specs import Detectors
 from xray_gate.policy.strict import Strict
@@ -111,6 +111,41 @@ class PreprocessingSpec(Strict):
     )
 
 
+class EnforcementByPlace(Strict):
+    """A mode for each place; a place that is not named enforces.
+
+    `registration`: under `enforce` a version becomes READY when it passed; under `warn` and `audit`
+    when it was scanned, whatever the verdict (under `warn` its status says which); under `off` at
+    once, and nothing is scanned. `promotion`: `enforce` asks for a pass, `warn` and `audit` for a
+    scan (`warn` writes its verdict into the status), `off` for nothing. `pull_request` and
+    `pre_commit`: `enforce` fails the check, `warn` says what was found, `audit` only reports it,
+    `off` does not scan.
+    """
+
+    registration: Enforcement = Enforcement.ENFORCE
+    promotion: Enforcement = Enforcement.ENFORCE
+    pull_request: Enforcement = Enforcement.ENFORCE
+    pre_commit: Enforcement = Enforcement.ENFORCE
+
+
+def _kind_of_enforcement(value: Any) -> str | None:
+    if isinstance(value, str):
+        return "<mode>"
+    return "<by place>" if isinstance(value, dict | EnforcementByPlace) else None
+
+
+EnforcementSpec = Annotated[
+    Annotated[Enforcement, Tag("<mode>")] | Annotated[EnforcementByPlace, Tag("<by place>")],
+    Discriminator(
+        _kind_of_enforcement,
+        custom_error_type="enforcement",
+        custom_error_message=(
+            "is neither a mode (enforce, warn, audit, off) nor a mapping of places to modes"
+        ),
+    ),
+]
+
+
 class Promotion(Strict):
     """What counts as a promotion and therefore needs an admitting verdict.
 
@@ -195,7 +230,7 @@ class PolicyDocument(Strict):
         strict=True,
         description="of several policies that match, the one with the highest counts",
     )
-    enforcement: Enforcement = Enforcement.ENFORCE
+    enforcement: EnforcementSpec = Enforcement.ENFORCE
     probes: ProbesSetting | None = None
     formats: list[Format] | None = Field(default=None, min_length=1)
     training_data: TrainingDataSpec | None = None
@@ -213,6 +248,13 @@ class PolicyDocument(Strict):
     isolation: IsolationSpec = IsolationSpec()
     unsafe_allow_unscanned_reads: bool = False
     unsafe_unchecked_code: bool = False
+
+    def mode(self, place: Place) -> Enforcement:
+        """What a verdict leads to at `place`."""
+        if isinstance(self.enforcement, Enforcement):
+            return self.enforcement
+        mode: Enforcement = getattr(self.enforcement, place.value)
+        return mode
 
     @model_validator(mode="after")
     def _something_decides(self) -> Self:

@@ -141,7 +141,7 @@ _SUPERSET_IS_WEAKER = {"larger": Effect.WEAKER, "smaller": Effect.STRICTER}
 _RULES: tuple[tuple[str, _Rule], ...] = (
     (r"(.*\.)?unsafe_\w+", _less),
     (r"match(\.registered_models)?", _names),
-    (r"enforcement", _ranks(("audit", "warn"), ("enforce",))),
+    (r"enforcement(\.\w+)?", _ranks(("off",), ("audit", "warn"), ("enforce",))),
     (r"detectors\..*\.mode", _ranks(("off", None), ("optional",), ("required",))),
     (r"detectors\..*\.only_near", _present),
     (r"detectors\..*\.only_near\.detectors", _present),

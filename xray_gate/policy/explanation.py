@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from xray_gate.core.printable import printable
-from xray_gate.core.verdict import Enforcement
+from xray_gate.core.verdict import Enforcement, Place
 from xray_gate.policy.decision_spec import DecisionSpec
 from xray_gate.policy.detector_spec import DetectorSpec
 from xray_gate.policy.detector_specs import ModelXraySpec, TriggerSweepSpec
@@ -17,6 +17,31 @@ _ENFORCED = {
     Enforcement.ENFORCE: "only a version that passed may be promoted",
     Enforcement.WARN: "the verdict is kept, and admits whatever it is (warn)",
     Enforcement.AUDIT: "the verdict is kept, and admits whatever it is (audit)",
+    Enforcement.OFF: "nothing is scanned, and no verdict is asked for (off)",
+}
+_READY = {
+    Enforcement.ENFORCE: "becomes READY when it passed (enforce)",
+    Enforcement.WARN: "becomes READY when it was scanned, and its status says the verdict (warn)",
+    Enforcement.AUDIT: "becomes READY when it was scanned, and the verdict is kept (audit)",
+    Enforcement.OFF: "becomes READY at once and unscanned (off)",
+}
+_PROMOTED = {
+    Enforcement.ENFORCE: "only what passed (enforce)",
+    Enforcement.WARN: "what was scanned, and its status says the verdict (warn)",
+    Enforcement.AUDIT: "what was scanned, whatever the verdict (audit)",
+    Enforcement.OFF: "anything, without a verdict (off)",
+}
+_CHECKED = {
+    Enforcement.ENFORCE: "fails on what did not pass (enforce)",
+    Enforcement.WARN: "says what was found, and passes (warn)",
+    Enforcement.AUDIT: "reports what was found, and passes (audit)",
+    Enforcement.OFF: "does not scan (off)",
+}
+_AT = {
+    Place.REGISTRATION: _READY,
+    Place.PROMOTION: _PROMOTED,
+    Place.PULL_REQUEST: _CHECKED,
+    Place.PRE_COMMIT: _CHECKED,
 }
 _SAME_BYTES = {
     "snapshot": "what was scanned is kept by the gate, and that is what everybody downloads",
@@ -45,7 +70,7 @@ def explain_policy(policy: Policy) -> list[str]:
         *_said_by_its_authors(document),
         f"  For: {'; '.join(_matched(document.match))}.",
         *_precedence(document.precedence),
-        f"  Enforcement: {_ENFORCED[document.enforcement]}.",
+        *_enforcement(document),
         f"  Same bytes: {_SAME_BYTES[document.same_bytes]}.",
         *_age(document.max_age_days),
         *_asked(policy),
@@ -83,6 +108,15 @@ def _matched(match: Match | None) -> Iterator[str]:
 def _precedence(precedence: int) -> Iterator[str]:
     if precedence:
         yield f"  Precedence: {precedence}; of several policies that match, the highest counts."
+
+
+def _enforcement(document: PolicyDocument) -> Iterator[str]:
+    if isinstance(document.enforcement, Enforcement):
+        yield f"  Enforcement: {_ENFORCED[document.enforcement]}."
+        return
+    yield "  Enforcement:"
+    for place, said in _AT.items():
+        yield f"    {place}: {said[document.mode(place)]}."
 
 
 def _age(days: float | None) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from xray_gate.core.errors import PolicyError
 from xray_gate.core.evidence import Evidence
-from xray_gate.core.verdict import Decision, Enforcement, Verdict, undecided
+from xray_gate.core.verdict import Decision, Enforcement, Place, Verdict, undecided
 from xray_gate.policy.decision import decide
 from xray_gate.policy.f1_threshold import share_interval
 from xray_gate.policy.files import Policy, PolicySet
@@ -36,7 +36,7 @@ class PastScan:
 
 @dataclass(frozen=True)
 class Standing:
-    """A verdict, and whether it admits: in `audit` and `warn` any does."""
+    """A verdict, and whether it admits a promotion: in `audit` and `warn` any does."""
 
     verdict: Verdict
     admits: bool
@@ -86,8 +86,9 @@ def judged(
     evidence: Evidence,
     tags: Mapping[str, str] | None = None,
 ) -> tuple[Policy | None, Decision]:
-    """The one policy that matches, and its decision; undecided where there is none, or are two.
+    """The one policy that matches, and its decision at a promotion.
 
+    Undecided where there is none, or are two, or where it hangs on flavours that are not known.
     `tags` are those of the registered model; None stands for none.
     """
     try:
@@ -96,7 +97,7 @@ def judged(
         return None, undecided(str(error))
     if policy is None:
         return None, undecided(f"no policy matches {registered_model!r}")
-    return policy, decide(policy, evidence)
+    return policy, decide(policy, evidence, Place.PROMOTION)
 
 
 def _replayed(policies: PolicySet, scan: PastScan, is_free: IsFree) -> Replayed:

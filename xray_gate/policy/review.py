@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
-from xray_gate.core.verdict import Enforcement
+from xray_gate.core.verdict import Enforcement, Place
 from xray_gate.policy.calibration_review import calibration_findings
 from xray_gate.policy.detector_specs import FAMILIES
+from xray_gate.policy.document import PolicyDocument
 from xray_gate.policy.files import Policy, calibrated_bounds
 from xray_gate.policy.globs import matches_glob
 
@@ -34,11 +35,7 @@ def findings(policy: Policy) -> list[str]:
 
 def _weakened(policy: Policy) -> Iterator[str]:
     document = policy.document
-    if document.enforcement is not Enforcement.ENFORCE:
-        yield (
-            f"enforcement is {document.enforcement}, so suspected versions are admitted; "
-            "set it to enforce when the trial is over"
-        )
+    yield from _modes(document)
     if document.unsafe_allow_unscanned_reads:
         yield "unsafe_allow_unscanned_reads lets versions be loaded before any verdict; remove it"
     if document.isolation.unsafe_pickled_in_process:
@@ -76,6 +73,34 @@ def _promotion(policy: Policy) -> Iterator[str]:
             "copies need no verdict before they are made (promotion.copies), so a name that people "
             "trust may list versions that wait; remove it"
         )
+
+
+_LET_THROUGH = {
+    Place.REGISTRATION: "suspected versions become READY",
+    Place.PROMOTION: "suspected versions are promoted",
+    Place.PULL_REQUEST: "pull requests with suspected models are not stopped",
+    Place.PRE_COMMIT: "suspected models can be committed",
+}
+_UNASKED = {
+    **_LET_THROUGH,
+    Place.REGISTRATION: "versions become READY without a scan, and wait for nobody",
+    Place.PROMOTION: "versions are promoted without any verdict",
+}
+
+
+def _modes(document: PolicyDocument) -> Iterator[str]:
+    mode = document.enforcement
+    if isinstance(mode, Enforcement) and mode in (Enforcement.WARN, Enforcement.AUDIT):
+        yield (
+            f"enforcement is {mode}, so suspected versions are admitted; "
+            "set it to enforce when the trial is over"
+        )
+        return
+    for place in Place:
+        mode = document.mode(place)
+        if mode is not Enforcement.ENFORCE:
+            what = _UNASKED[place] if mode is Enforcement.OFF else _LET_THROUGH[place]
+            yield f"enforcement at {place} is {mode}, so that {what}; set it to enforce"
 
 
 def _chosen_by_others(policy: Policy) -> Iterator[str]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from xray_gate.core.verdict import Enforcement, Place
 from xray_gate.policy.detector_specs import Detectors
 from xray_gate.policy.document import PolicyDocument
 from xray_gate.policy.other_spec import OtherBound
@@ -27,6 +28,9 @@ def _walk(model: BaseModel, prefix: str) -> Iterator[tuple[str, Any]]:
 def _settings(value: Any, path: str, owner: BaseModel) -> Iterator[tuple[str, Any]]:
     if isinstance(value, BaseModel):
         yield from _walk(value, f"{path}.")
+    elif isinstance(value, Enforcement) and path == "enforcement":
+        for place in Place:
+            yield f"{path}.{place}", value
     elif isinstance(value, dict):
         for key in sorted(value):
             yield from _settings(value[key], f"{path}.{key}", owner)

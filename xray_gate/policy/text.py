@@ -17,6 +17,12 @@ from xray_gate.policy.wording import wording
 _Model = TypeVar("_Model", bound=BaseModel)
 
 _MOST_BYTES = 2**20
+_BRANCHES = frozenset(
+    {
+        *("<calibrated>", "<fixed>", "<path>", "<place>", "<logged>", "<mode>", "<by place>"),
+        "[key]",
+    }
+)
 # Of the problems in one policy; each is looked up in the text.
 _MOST_PROBLEMS = 20
 
@@ -148,7 +154,7 @@ def _first_setting(root: yaml.Node | None, message: str) -> Sequence[str]:
 
 def _is_branch(part: Any) -> bool:
     # pydantic names the branches of a union, and that a key is meant: they are no keys of the file.
-    return part in ("<calibrated>", "<fixed>", "<path>", "<place>", "<logged>", "[key]")
+    return isinstance(part, str) and part in _BRANCHES
 
 
 def _line_of(root: yaml.Node | None, loc: Sequence[Any]) -> int:

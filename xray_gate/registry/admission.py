@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from xray_gate.core.errors import XrayGateError
 from xray_gate.core.evidence import Evidence
-from xray_gate.core.verdict import Decision, Enforcement, Verdict
+from xray_gate.core.verdict import Decision, Enforcement, Place, Verdict
 from xray_gate.policy.decision import decide
 from xray_gate.policy.document import PolicyDocument
 from xray_gate.policy.files import Policy, PolicySet
@@ -33,12 +33,16 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Admission:
-    """An answer to 'may this version be promoted?'; `why_not` is None for yes."""
+    """An answer to 'may this version be promoted?'; `why_not` is None for yes.
+
+    `is_recorded`: whether the ledger says so already.
+    """
 
     why_not: str | None
     evidence: Evidence | None = None
     decision: Decision | None = None
     registration: Registration | None = None
+    is_recorded: bool = False
 
 
 class Admissions:
@@ -71,26 +75,29 @@ class Admissions:
         return policies if changed else None
 
     def of(
-        self, connection: Connection, key: VersionKey, location: str | None, policy: Policy
+        self,
+        connection: Connection,
+        key: VersionKey,
+        location: str | None,
+        policy: Policy,
+        place: Place = Place.PROMOTION,
     ) -> Admission:
-        """Whether the version's bytes are admitted under `policy`.
+        """Whether the version's bytes are admitted under `policy`, by its mode at `place`.
 
         Locks the registration, so that the answer still holds when the caller commits.
         """
         registration = self._ledger.current(connection, key, lock=True)
         if registration is None:
             return Admission(_BEFORE_THE_GATE)
-        if registration.state is VersionState.WAITING:
-            return Admission("it waits for a scan; try again when its status is READY")
-        if (gone := _gone(registration, location)) is not None:
-            return Admission(gone)
+        if (unjudged := _unjudged(registration, location)) is not None:
+            return Admission(unjudged)
         proof = self._ledger.proof_of(connection, registration)
         if proof is None:
             return Admission("there is no evidence for it; register it again")
         if proof.revocation is not None:
             return Admission(f"it was {proof.revocation}; register another one")
         evidence = proof.evidence
-        document, decision = policy.document, decide(policy, evidence)
+        document, decision = policy.document, decide(policy, evidence, place)
         if not decision.admits:
             reasons = "; ".join(decision.reasons)
             return Admission(
@@ -99,14 +106,17 @@ class Admissions:
                 evidence,
                 decision,
             )
-        if document.enforcement is Enforcement.ENFORCE:
+        if decision.enforcement is Enforcement.ENFORCE:
             if (
                 other := self._may_be_other(registration, document, evidence.model.digest)
             ) is not None:
                 return Admission(other, evidence, decision)
             if (old := _too_old(evidence, document.max_age_days, self._clock())) is not None:
                 return Admission(old, evidence, decision)
-        return Admission(None, evidence, decision, registration)
+        known = registration.state is VersionState.ADMITTED and (
+            proof.promotes or not decision.promotes
+        )
+        return Admission(None, evidence, decision, registration, known)
 
     def _may_be_other(
         self, registration: Registration, document: PolicyDocument, digest: str
@@ -122,7 +132,8 @@ class Admissions:
         """Whether a policy that may be the name's wants files compared before a promotion."""
         documents = [policy.document for policy in self.choice.of_name(target)]
         return any(
-            document.same_bytes == "verify" and document.enforcement is Enforcement.ENFORCE
+            document.same_bytes == "verify"
+            and document.mode(Place.PROMOTION) is Enforcement.ENFORCE
             for document in documents
         )
 
@@ -158,10 +169,7 @@ class Admissions:
         except MlflowException as denied:
             return str(denied.message).removeprefix(f"{MESSAGE_START} ")
         if recorded is not None and registration is not None:
-            if document.enforcement is not Enforcement.ENFORCE and (
-                # New tags alone must not make readable what was refused.
-                registration.state is VersionState.ADMITTED or not chosen_by_clients
-            ):
+            if self._is_read_whatever_its_verdict(document, registration, chosen_by_clients):
                 return None
             return (
                 f"the verdict is {recorded.verdict}: {'; '.join(recorded.reasons)}. "
@@ -169,9 +177,34 @@ class Admissions:
             )
         if document.unsafe_allow_unscanned_reads:
             return None
-        if registration is None:
-            return _BEFORE_THE_GATE
-        return "it waits for a scan; try again when its status is READY"
+        return _BEFORE_THE_GATE if registration is None else _unscanned(registration)
+
+    def _is_read_whatever_its_verdict(
+        self, document: PolicyDocument, registration: Registration, chosen_by_clients: bool
+    ) -> bool:
+        is_admitted = registration.state is VersionState.ADMITTED
+        if document.mode(Place.REGISTRATION) is not Enforcement.ENFORCE:
+            # New tags alone must not make readable what was refused.
+            return is_admitted or not chosen_by_clients
+        return is_admitted and document.mode(Place.PROMOTION) is not Enforcement.ENFORCE
+
+
+def _unjudged(registration: Registration, location: str | None) -> str | None:
+    """Why there is no verdict on the files at `location`, or none that counts."""
+    if registration.state is VersionState.WAITING:
+        return _unscanned(registration)
+    if (gone := _gone(registration, location)) is not None:
+        return gone
+    return _unscanned(registration) if registration.state is VersionState.UNSCANNED else None
+
+
+def _unscanned(registration: Registration) -> str:
+    if registration.state is VersionState.UNSCANNED:
+        return (
+            "it was never scanned, as its policy asked for no scan when it was registered; have it "
+            f"scanned: xray-gate rescan {registration.key.arguments}"
+        )
+    return "it waits for a scan; try again when its status is READY"
 
 
 def _gone(registration: Registration, location: str | None) -> str | None:

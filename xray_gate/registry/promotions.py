@@ -5,6 +5,7 @@ from typing import Any
 from mlflow.store.model_registry.dbmodels.models import SqlRegisteredModelAlias
 from sqlalchemy import Connection, select
 
+from xray_gate.core.verdict import Enforcement, Place
 from xray_gate.policy.files import Policy
 from xray_gate.policy.globs import matches_glob
 from xray_gate.registry.rows import key_of
@@ -15,6 +16,8 @@ PROMOTING_STAGES = ("Staging", "Production")
 
 def is_free(policy: Policy, promotion: Promotion) -> bool:
     """Whether a version may have this under `policy` without a verdict."""
+    if policy.document.mode(Place.PROMOTION) is Enforcement.OFF:
+        return True
     asked = policy.document.promotion
     if promotion.kind == "stage":
         return promotion.value not in asked.stages
@@ -24,6 +27,8 @@ def is_free(policy: Policy, promotion: Promotion) -> bool:
 def copies_promote(policy: Policy, into: str) -> bool:
     """Whether a copy into the registered model `into` needs an admitting verdict first."""
     copies = policy.document.promotion.copies
+    if policy.document.mode(Place.PROMOTION) is Enforcement.OFF:
+        return False
     if isinstance(copies, bool):
         return copies
     return any(matches_glob(into, glob) for glob in copies)

@@ -21,7 +21,7 @@ from mlflow.store.model_registry.dbmodels.models import (
 from sqlalchemy import Connection, select
 from sqlalchemy.orm import ORMExecuteState, Session
 
-from xray_gate.core.verdict import NO_POLICY, Decision, undecided
+from xray_gate.core.verdict import NO_POLICY, Decision, Enforcement, Place, Verdict, undecided
 from xray_gate.policy.files import Policy
 from xray_gate.registry.admission import Admission, Admissions
 from xray_gate.registry.journal import Journal
@@ -43,6 +43,7 @@ from xray_gate.registry.rows import (
     renamed_model,
     version_row,
 )
+from xray_gate.registry.version_status import set_message
 from xray_gate.scan.work import Promotion, VersionKey, VersionState
 
 _GUARDED = (SqlModelVersion, SqlRegisteredModel, SqlRegisteredModelAlias)
@@ -155,9 +156,15 @@ class SessionGuard:
         self._remember(connection)
         new = self._ledger.register(connection, key, location, self._clock())
         self._journal.registered(key, policy, {"registration": new, "location": location})
-        if not self._admit_copy(connection, row, new):
-            row.status = "PENDING_REGISTRATION"
-            row.status_message = status_text("waiting for a scan.")
+        if self._admit_copy(connection, row, new):
+            return
+        if policy is not None and policy.document.mode(Place.REGISTRATION) is Enforcement.OFF:
+            self._ledger.set_state(connection, new, VersionState.UNSCANNED, None)
+            row.status = "READY"
+            row.status_message = status_text("not scanned: the policy asks for no scan.")
+            return
+        row.status = "PENDING_REGISTRATION"
+        row.status_message = status_text("waiting for a scan.")
 
     def _refuse(self, connection: Connection, key: VersionKey, location: str, reason: str) -> None:
         new = self._ledger.register(connection, key, location, self._clock())
@@ -185,6 +192,9 @@ class SessionGuard:
                         f"{original} cannot be copied to {row.name!r}: {admission.why_not}"
                     )
             return False
+        if not self._is_ready(connection, original, row.storage_location, policy):
+            # A copy is a promotion and a registration: this one has a verdict of its own.
+            return False
         row.status = "READY"
         row.status_message = _ready_text(admission.decision)
         mirror_on(row, admission.decision, policy, admission.evidence)
@@ -195,6 +205,16 @@ class SessionGuard:
         if scanned is not None and scanned.kept:
             self._ledger.keep(connection, new, row.storage_location)
         return True
+
+    def _is_ready(
+        self, connection: Connection, key: VersionKey, location: str | None, policy: Policy
+    ) -> bool:
+        """Whether what a promotion admits may be READY, too, where the modes there differ."""
+        document = policy.document
+        if document.mode(Place.REGISTRATION) is document.mode(Place.PROMOTION):
+            return True
+        place = Place.REGISTRATION
+        return self._admissions.of(connection, key, location, policy, place).why_not is None
 
     def _admit(
         self,
@@ -279,25 +299,51 @@ class SessionGuard:
         held = held_promotions(connection, version)
         # A new name brings the version under another policy: what stands there as admitted must
         # be admitted by that one, too.
-        if version.status == "READY" or not all(is_free(policy, promotion) for promotion in held):
-            self._demand(connection, key_of(version), version, policy, f"renamed to {new_name!r}")
+        what, places = f"renamed to {new_name!r}", set[Place]()
+        if not all(is_free(policy, promotion) for promotion in held):
+            places.add(Place.PROMOTION)
+        if version.status == "READY" and _asks(policy, Place.REGISTRATION):
+            places.add(Place.REGISTRATION)
+        # Where the modes are the same, so is the answer.
+        for place in {policy.document.mode(place): place for place in sorted(places)}.values():
+            self._demand(connection, key, version, policy, what, place)
         renamed = VersionKey(version.workspace, new_name, version.version)
         for promotion in held:
             if is_free(policy, promotion):
                 self._allow(connection, renamed, promotion)
 
     def _demand(
-        self, connection: Connection, key: VersionKey, version: Any, policy: Policy, what: str
+        self,
+        connection: Connection,
+        key: VersionKey,
+        version: Any,
+        policy: Policy,
+        what: str,
+        place: Place = Place.PROMOTION,
     ) -> None:
         location = None if version is None else version.storage_location or version.source
-        admission = self._admissions.of(connection, key, location, policy)
+        admission = self._admissions.of(connection, key, location, policy, place)
         if admission.why_not is not None:
             raise refusal(f"{key} cannot be {what}: {admission.why_not}")
         known = admission.registration
-        if known is not None and known.state is not VersionState.ADMITTED:
+        if known is not None and not admission.is_recorded:
             # Today's policy admits what an older one refused: the ledger must say so, too, for the
             # database's triggers and for people.
             self._admit(connection, key, known.id, admission, policy)
+        decision = admission.decision
+        if decision is not None and decision.enforcement is Enforcement.WARN:
+            _warn(connection, key, what, decision)
+
+
+def _asks(policy: Policy, place: Place) -> bool:
+    return policy.document.mode(place) is not Enforcement.OFF
+
+
+def _warn(connection: Connection, key: VersionKey, what: str, decision: Decision) -> None:
+    if decision.verdict is not Verdict.PASSED:
+        reasons = "; ".join(decision.reasons)
+        text = f"{what} although its verdict is {decision.verdict} [warn]. {reasons}."
+        set_message(connection, key, status_text(text, f"Next: xray-gate status {key.arguments}"))
 
 
 def _versions(rows: Iterable[Any]) -> list[SqlModelVersion]:

@@ -31,6 +31,11 @@ def set_waiting(connection: Connection, key: VersionKey, message: str) -> bool:
     return _update(connection, key, {"status": "PENDING_REGISTRATION", "status_message": message})
 
 
+def set_message(connection: Connection, key: VersionKey, message: str) -> None:
+    """Let a version's status say more; the status itself stays."""
+    _update(connection, key, {"status_message": message})
+
+
 def _update(connection: Connection, key: VersionKey, values: Mapping[str, str]) -> bool:
     table = SqlModelVersion.__table__
     of_version = (

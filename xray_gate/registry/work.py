@@ -233,6 +233,8 @@ def _status_message(key: VersionKey, decision: Decision, run_id: str | None) -> 
         Verdict.FAILED: f"suspected backdoor. {'; '.join(decision.reasons)}.",
         Verdict.UNDECIDED: f"could not be decided. {'; '.join(decision.reasons)}.",
     }
+    if decision.verdict is not Verdict.PASSED and decision.enforcement is Enforcement.AUDIT:
+        words[decision.verdict] = "scanned; the verdict is kept, and admits whatever it is."
     admitted = "" if decision.enforcement is Enforcement.ENFORCE else f" [{decision.enforcement}]"
     step = "" if decision.verdict is Verdict.PASSED else f"Next: xray-gate status {key.arguments}"
     report = f" Report: MLflow run {run_id}." if run_id else ""

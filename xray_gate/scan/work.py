@@ -17,13 +17,15 @@ from xray_gate.probing.shown_trigger import ShownTrigger
 class VersionState(StrEnum):
     """Where a registered version stands in the ledger.
 
-    A dead letter was tried as often as runners try, and something other than the model failed.
+    A dead letter was tried as often as runners try, and something other than the model failed. What
+    is unscanned became READY without a scan, as its policy asked for none at a registration.
     """
 
     WAITING = "waiting"
     ADMITTED = "admitted"
     REFUSED = "refused"
     DEAD_LETTER = "dead_letter"
+    UNSCANNED = "unscanned"
     REVOKED = "revoked"
     DELETED = "deleted"
 
@@ -101,10 +103,14 @@ class Revocation:
 
 @dataclass(frozen=True)
 class Proof:
-    """What a version's admission rests on, and whether that was withdrawn."""
+    """What a version's admission rests on, and whether that was withdrawn.
+
+    `promotes`: whether the verdict that was recorded last admits promotions.
+    """
 
     evidence: Evidence
     revocation: Revocation | None
+    promotes: bool = True
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,37 @@ BEGIN
 END
 $xray_gate$
 
+CREATE FUNCTION xray_gate_may_be_ready(
+    of_workspace text, of_name text, of_version integer, of_location text
+) RETURNS boolean LANGUAGE plpgsql AS $xray_gate$
+BEGIN
+    -- A policy may let a version be READY, and no more: unscanned, or whatever its verdict.
+    RETURN EXISTS (
+        SELECT 1
+        FROM xray_gate_registrations AS r
+        WHERE r.workspace = of_workspace AND r.name = of_name AND r.version = of_version
+            AND r.location = of_location
+            AND (
+                r.state = 'unscanned'
+                OR (r.state = 'admitted' AND 2 = (
+                    SELECT v.admits
+                    FROM xray_gate_verdicts AS v
+                    WHERE v.registration_id = r.id
+                    ORDER BY v.id DESC
+                    LIMIT 1
+                ))
+            )
+            AND NOT EXISTS (
+                SELECT 1
+                FROM xray_gate_registrations AS newer
+                WHERE newer.workspace = r.workspace AND newer.name = r.name
+                    AND newer.version = r.version
+                    AND newer.id > r.id AND newer.state <> 'deleted'
+            )
+    );
+END
+$xray_gate$
+
 CREATE FUNCTION xray_gate_is_prompt(
     of_workspace text, of_name text, of_source text, of_location text
 ) RETURNS boolean LANGUAGE plpgsql AS $xray_gate$
@@ -93,6 +124,8 @@ BEGIN
         is_staged :=
             is_staged AND (is_moved OR OLD.current_stage IS DISTINCT FROM NEW.current_stage);
     END IF;
+    is_ready := is_ready
+        AND NOT xray_gate_may_be_ready(NEW.workspace, NEW.name, NEW.version, location);
     IF NOT is_ready
         AND NOT (is_staged AND NOT xray_gate_is_free(
             NEW.workspace, NEW.name, NEW.version, 'stage', NEW.current_stage

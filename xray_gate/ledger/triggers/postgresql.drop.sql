@@ -15,3 +15,5 @@ DROP FUNCTION IF EXISTS xray_gate_admits(text, text, integer, text) CASCADE
 DROP FUNCTION IF EXISTS xray_gate_is_prompt(text, text, text, text) CASCADE
 
 DROP FUNCTION IF EXISTS xray_gate_is_free(text, text, integer, text, text) CASCADE
+
+DROP FUNCTION IF EXISTS xray_gate_may_be_ready(text, text, integer, text) CASCADE

@@ -14,7 +14,31 @@ CREATE VIEW xray_gate_unadmitted AS
 SELECT
     m.workspace, m.name, m.version,
     -- Without these words a version is as good as READY to MLflow's clients.
-    coalesce(m.status, '') NOT IN ('PENDING_REGISTRATION', 'FAILED_REGISTRATION') AS is_ready,
+    coalesce(m.status, '') NOT IN ('PENDING_REGISTRATION', 'FAILED_REGISTRATION')
+        -- A policy may let a version be READY, and no more: unscanned, or whatever its verdict.
+        AND NOT EXISTS (
+            SELECT 1
+            FROM xray_gate_registrations AS r
+            WHERE r.workspace = m.workspace AND r.name = m.name AND r.version = m.version
+                AND r.location = coalesce(nullif(m.storage_location, ''), m.source)
+                AND (
+                    r.state = 'unscanned'
+                    OR (r.state = 'admitted' AND 2 = (
+                        SELECT v.admits
+                        FROM xray_gate_verdicts AS v
+                        WHERE v.registration_id = r.id
+                        ORDER BY v.id DESC
+                        LIMIT 1
+                    ))
+                )
+                AND NOT EXISTS (
+                    SELECT 1
+                    FROM xray_gate_registrations AS newer
+                    WHERE newer.workspace = r.workspace AND newer.name = r.name
+                        AND newer.version = r.version
+                        AND newer.id > r.id AND newer.state <> 'deleted'
+                )
+        ) AS is_ready,
     coalesce(m.current_stage, 'None') NOT IN ('None', 'Archived') AS is_staged,
     m.current_stage AS stage,
     coalesce(m.source, '') IN ('dummy-source', 'prompt-template')
