@@ -134,3 +134,13 @@ def test_withdrawn_bytes_are_not_signed_when_they_come_again(bench: Bench) -> No
         assert registration is not None
         with bench.gate.connection() as connection:
             assert bench.gate.ledger.attestation_of(connection, registration) is None
+
+
+def test_what_an_unsafe_rule_admits_is_kept_so_that_it_can_be_promoted(bench: Bench) -> None:
+    bench.gate.set_policy(unsafe_admit_undecided=True)
+    bench.gate.register()
+    bench.scans.find = unscannable
+    bench.run()
+    assert bench.kept.digests == [DIGEST]
+    bench.gate.store.set_registered_model_alias("signs", "champion", 1)
+    assert place(bench) == "s3://kept/1"

@@ -122,7 +122,8 @@ class Evidence:
 
     `obstacle` says why the model could not be scanned, or not to the end, or not be believed; what
     detectors found before that stands. `answers` is None where the model could not be asked, or not
-    be trusted at all.
+    be trusted at all. `not_applicable`: what the model says of itself that makes it no classifier
+    of images; its files were looked through, and it was not asked.
     """
 
     scan_id: str
@@ -135,6 +136,7 @@ class Evidence:
     obstacle: str | None = None
     environment: Mapping[str, Any] = field(default_factory=dict)
     answers: AnswerFacts | None = None
+    not_applicable: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values, read back by `from_json`."""
@@ -155,6 +157,7 @@ class Evidence:
             environment=data["environment"],
             # Older evidence has none.
             answers=_answers_from_json(data.get("answers")),
+            not_applicable=data.get("not_applicable"),
         )
         return _typed(read)
 
@@ -195,7 +198,7 @@ def _detector_from_json(data: Mapping[str, Any]) -> DetectorEvidence:
 _TEXTS = ("scan_id", "started_at", "finished_at", "ref", "digest", "format", "sha256", "name")
 _KINDS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(_TEXTS, (str,)),
-    **dict.fromkeys(("architecture", "reason", "obstacle"), (str, NoneType)),
+    **dict.fromkeys(("architecture", "reason", "obstacle", "not_applicable"), (str, NoneType)),
     **dict.fromkeys(("count", "classes", "seed", "label", "queries"), (int,)),
     **dict.fromkeys(("accuracy", "share", "seconds"), (int, float)),
     **dict.fromkeys(("files", "statistics", "parameters", "environment"), (Mapping,)),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 
 class Verdict(StrEnum):
@@ -61,7 +61,8 @@ class Decision:
     """The verdict with its reasons (never empty) and the judgement of every detector.
 
     `enforcement` is the mode at the place that asked, `at_promotion` the one at a promotion; None
-    where they are the same.
+    where they are the same. `undecided_class`: `not_applicable` for a model that says that it is no
+    classifier of images. `unsafe_rule`: the policy's rule that admits what is undecided.
     """
 
     verdict: Verdict
@@ -69,6 +70,8 @@ class Decision:
     judgements: tuple[DetectorJudgement, ...]
     enforcement: Enforcement
     at_promotion: Enforcement | None = None
+    undecided_class: Literal["not_applicable"] | None = None
+    unsafe_rule: str | None = None
 
     @property
     def admits(self) -> bool:
@@ -81,7 +84,9 @@ class Decision:
         return self._admitted_under(self.at_promotion or self.enforcement)
 
     def _admitted_under(self, mode: Enforcement) -> bool:
-        return self.verdict is Verdict.PASSED or mode is not Enforcement.ENFORCE
+        if self.verdict is Verdict.PASSED or mode is not Enforcement.ENFORCE:
+            return True
+        return self.verdict is Verdict.UNDECIDED and self.unsafe_rule is not None
 
 
 def undecided(reason: str) -> Decision:

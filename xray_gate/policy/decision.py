@@ -14,11 +14,16 @@ The rules, in the order in which they are applied:
    out that it was not needed (`escalation`).
 5. One that found something, but too few did by the rule: undecided, or passed with a note where the
    policy says `unsafe_pass_if_outvoted`.
+   What is undecided by any of these rules is admitted where the policy says
+   `unsafe_admit_undecided`; where the model says that it is no classifier of images, also by
+   `unsafe_admit_not_applicable`. The verdict stays undecided. Neither rule is for what a detector
+   suspects, nor for files that could not be fetched.
 6. Else passed; every required detector, and at least one, has passed then.
 """
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+from typing import Literal
 
 from xray_gate.core.evidence import DetectorEvidence, Evidence, RunState
 from xray_gate.core.verdict import Decision, DetectorJudgement, Outcome, Place, Verdict
@@ -28,6 +33,8 @@ from xray_gate.policy.escalation import NOT_NEEDED, need_of
 from xray_gate.policy.files import Policy
 from xray_gate.policy.judgement import judge
 
+_NEVER_SEEN = "unknown"
+
 
 def decide(policy: Policy, evidence: Evidence, place: Place = Place.REGISTRATION) -> Decision:
     """Apply `policy` to `evidence`; no I/O, no clock, the same answer every time.
@@ -36,9 +43,33 @@ def decide(policy: Policy, evidence: Evidence, place: Place = Place.REGISTRATION
     """
     judgements = tuple(_judged(policy, evidence, detector) for detector in evidence.detectors)
     verdict, reasons = _verdict(policy, evidence, judgements)
+    undecided_class = _undecided_class(evidence) if verdict is Verdict.UNDECIDED else None
     mode, at_promotion = policy.document.mode(place), policy.document.mode(Place.PROMOTION)
     other = None if at_promotion is mode else at_promotion
-    return Decision(verdict, tuple(reasons), judgements, mode, other)
+    rule = None
+    if verdict is Verdict.UNDECIDED and _may_be_admitted(evidence, judgements):
+        rule = _unsafe_rule(policy, undecided_class)
+    if rule is not None:
+        reasons = [*reasons, f"admitted all the same by {rule}"]
+    return Decision(verdict, tuple(reasons), judgements, mode, other, undecided_class, rule)
+
+
+def _undecided_class(evidence: Evidence) -> Literal["not_applicable"] | None:
+    # What was asked after all is a classifier, whatever it says.
+    asked = evidence.probes is not None or evidence.obstacle is None
+    return None if asked or evidence.not_applicable is None else "not_applicable"
+
+
+def _may_be_admitted(evidence: Evidence, judgements: tuple[DetectorJudgement, ...]) -> bool:
+    """No rule admits what a detector suspects, nor bytes that were never seen."""
+    suspected = any(item.outcome is Outcome.FAILED for item in judgements)
+    return not suspected and evidence.model.digest != _NEVER_SEEN
+
+
+def _unsafe_rule(policy: Policy, undecided_class: str | None) -> str | None:
+    if undecided_class is not None and policy.document.unsafe_admit_not_applicable:
+        return "unsafe_admit_not_applicable"
+    return "unsafe_admit_undecided" if policy.document.unsafe_admit_undecided else None
 
 
 def _judged(policy: Policy, evidence: Evidence, detector: DetectorEvidence) -> DetectorJudgement:

@@ -211,6 +211,8 @@ _ADDED_LATER = (
     "unsafe_unchecked_code",
     "owner",
     "precedence",
+    "unsafe_admit_undecided",
+    "unsafe_admit_not_applicable",
 )
 
 
@@ -248,6 +250,8 @@ class PolicyDocument(Strict):
     isolation: IsolationSpec = IsolationSpec()
     unsafe_allow_unscanned_reads: bool = False
     unsafe_unchecked_code: bool = False
+    unsafe_admit_undecided: bool = False
+    unsafe_admit_not_applicable: bool = False
 
     def mode(self, place: Place) -> Enforcement:
         """What a verdict leads to at `place`."""

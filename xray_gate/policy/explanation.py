@@ -84,7 +84,18 @@ def explain_policy(policy: Policy) -> list[str]:
         *_references(policy),
         "  Verdict:",
         *(f"    {text}" for text in _verdict(document.decision, document.min_probe_accuracy)),
+        *(f"    {text}" for text in _unsafe_rules(document)),
     ]
+
+
+def _unsafe_rules(document: PolicyDocument) -> Iterator[str]:
+    if document.unsafe_admit_undecided:
+        yield "What is undecided is admitted all the same (unsafe_admit_undecided)."
+    if document.unsafe_admit_not_applicable:
+        yield (
+            "What says that it is no classifier of images is undecided, and admitted all the same "
+            "(unsafe_admit_not_applicable)."
+        )
 
 
 def _said_by_its_authors(document: PolicyDocument) -> Iterator[str]:

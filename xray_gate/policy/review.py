@@ -49,6 +49,7 @@ def _weakened(policy: Policy) -> Iterator[str]:
             "(pickles, Python files); remove it, and have models logged as ONNX or with their "
             "weights only"
         )
+    yield from _admitted_undecided(document)
     if document.min_probe_accuracy < _LEAST_ACCURACY:
         yield (
             f"min_probe_accuracy is {document.min_probe_accuracy:g}, so a wrong pixel range or "
@@ -72,6 +73,20 @@ def _promotion(policy: Policy) -> Iterator[str]:
         yield (
             "copies need no verdict before they are made (promotion.copies), so a name that people "
             "trust may list versions that wait; remove it"
+        )
+
+
+def _admitted_undecided(document: PolicyDocument) -> Iterator[str]:
+    if document.unsafe_admit_undecided:
+        yield (
+            "unsafe_admit_undecided admits what could not be scanned or decided, which whoever "
+            "registers a model can bring about; remove it"
+        )
+    if document.unsafe_admit_not_applicable:
+        yield (
+            "unsafe_admit_not_applicable admits, unscanned, every model whose MLmodel says that it "
+            "is no classifier of images, also one that merely says so; remove it, and give such "
+            "models names with a policy of their own"
         )
 
 

@@ -164,12 +164,15 @@ class Admissions:
         if recorded is not None and recorded.verdict is Verdict.PASSED:
             return None
         try:
-            document = self.choice.of(connection, key).document
+            policy = self.choice.of(connection, key)
             chosen_by_clients = self.choice.hangs_on_tags(key.name)
         except MlflowException as denied:
             return str(denied.message).removeprefix(f"{MESSAGE_START} ")
+        document = policy.document
         if recorded is not None and registration is not None:
-            if self._is_read_whatever_its_verdict(document, registration, chosen_by_clients):
+            if _is_read_whatever_its_verdict(
+                document, registration, chosen_by_clients
+            ) or self._is_admitted_by_rule(connection, policy, registration, recorded):
                 return None
             return (
                 f"the verdict is {recorded.verdict}: {'; '.join(recorded.reasons)}. "
@@ -179,14 +182,29 @@ class Admissions:
             return None
         return _BEFORE_THE_GATE if registration is None else _unscanned(registration)
 
-    def _is_read_whatever_its_verdict(
-        self, document: PolicyDocument, registration: Registration, chosen_by_clients: bool
+    def _is_admitted_by_rule(
+        self,
+        connection: Connection,
+        policy: Policy,
+        registration: Registration,
+        recorded: RecordedVerdict,
     ) -> bool:
+        """Whether one of the policy's `unsafe_` rules admits what is undecided."""
         is_admitted = registration.state is VersionState.ADMITTED
-        if document.mode(Place.REGISTRATION) is not Enforcement.ENFORCE:
-            # New tags alone must not make readable what was refused.
-            return is_admitted or not chosen_by_clients
-        return is_admitted and document.mode(Place.PROMOTION) is not Enforcement.ENFORCE
+        if not is_admitted or recorded.verdict is not Verdict.UNDECIDED:
+            return False
+        evidence = self._ledger.evidence_of(connection, registration)
+        return evidence is not None and decide(policy, evidence).unsafe_rule is not None
+
+
+def _is_read_whatever_its_verdict(
+    document: PolicyDocument, registration: Registration, chosen_by_clients: bool
+) -> bool:
+    is_admitted = registration.state is VersionState.ADMITTED
+    if document.mode(Place.REGISTRATION) is not Enforcement.ENFORCE:
+        # New tags alone must not make readable what was refused.
+        return is_admitted or not chosen_by_clients
+    return is_admitted and document.mode(Place.PROMOTION) is not Enforcement.ENFORCE
 
 
 def _unjudged(registration: Registration, location: str | None) -> str | None:

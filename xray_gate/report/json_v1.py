@@ -108,7 +108,7 @@ class ReportV1(_Wire):
     policy: PolicyV1
     verdict: Literal["passed", "failed", "undecided"]
     reasons: list[str]
-    enforcement: Literal["enforce", "warn", "audit"] | None = None
+    enforcement: Literal["enforce", "warn", "audit", "off"] | None = None
     obstacle: str | None = None
     seed: int | None = None
     probes: ProbesV1 | None = None
@@ -141,6 +141,8 @@ def report_json(
         "detectors": [_detector(*pair) for pair in _judged(evidence, decision)],
         "environment": evidence.environment,
     }
+    if decision.undecided_class is not None:
+        report["undecided_class"] = decision.undecided_class
     return ReportV1.model_validate(json_values(report)).model_dump()
 
 

@@ -25,7 +25,7 @@ def headline(report: ReportV1) -> str:
 def next_steps(report: ReportV1) -> list[str]:
     """What to do now, the first thing first; never empty."""
     steps = {"passed": _passed, "failed": _failed, "undecided": _undecided}[report.verdict](report)
-    if report.verdict != "passed" and report.enforcement in ("warn", "audit"):
+    if report.verdict != "passed" and report.enforcement in ("warn", "audit", "off"):
         steps.append(
             f"The policy's mode is {report.enforcement}: a gate admits the version in spite of "
             "this verdict. Set the mode to enforce once you trust the thresholds."

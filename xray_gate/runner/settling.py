@@ -21,6 +21,7 @@ from xray_gate.core.errors import (
     Unavailable,
     XrayGateError,
 )
+from xray_gate.core.evidence import Evidence
 from xray_gate.core.log_fields import log_fields
 from xray_gate.core.verdict import Decision, Verdict, undecided
 from xray_gate.policy.decision import decide
@@ -176,8 +177,7 @@ class Settling:
     def _keep(self, lease: Lease, policy: Policy, output: ScanOutput, path: Path) -> _Scanned:
         """Also what is refused is kept: another policy may admit it by the same evidence."""
         evidence = output.evidence
-        if policy.document.same_bytes != "snapshot" or evidence.obstacle is not None:
-            # What is no model may be anything that a runner can read, which is not for everybody.
+        if policy.document.same_bytes != "snapshot" or not _is_to_keep(policy, evidence):
             return _Scanned(output)
         try:
             return _Scanned(output, self._parts.keep(path, evidence.model.digest))
@@ -256,6 +256,13 @@ class Settling:
                 )
                 time.sleep(pause)
         return call()
+
+
+def _is_to_keep(policy: Policy, evidence: Evidence) -> bool:
+    """What is no model may be anything that a runner can read, which is not for everybody."""
+    if evidence.obstacle is None:
+        return True
+    return decide(policy, evidence).unsafe_rule is not None
 
 
 def _ref(lease: Lease) -> str:

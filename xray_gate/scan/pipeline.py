@@ -39,13 +39,18 @@ from xray_gate.probing.clean_rows import CleanSamples
 from xray_gate.probing.company import suspicion
 from xray_gate.probing.probe_set import ProbeSet
 from xray_gate.probing.training_data import TrainingData
+from xray_gate.scan.applicability import why_not_applicable
 from xray_gate.scan.digest import MOST_NAMES, digest_of, file_digests, model_digest
 from xray_gate.scan.lineup import Known, build_detector, line_up, not_run, stream_of_a_plugin
 from xray_gate.scan.mlmodel import flavours_of
 from xray_gate.scan.opening import check_classes, preprocessing_of, probed_request
-from xray_gate.scan.ports import Device, ModelOpener, ModelRequest, OpenModel
+from xray_gate.scan.ports import Device, FileCheck, ModelOpener, ModelRequest, OpenModel
 from xray_gate.scan.training import training_facts
 from xray_gate.scan.work import Champion, MissingTraining, ScanOutput
+
+_NO_CLASSIFIER = (
+    "correct its signature if it is one, or have it matched by a policy for such models"
+)
 
 Progress = Callable[[str, int, int], None]
 
@@ -73,7 +78,8 @@ class ScanRequest:
 class Scan:
     """Scans models. `clock` gives the time for the report; everything else follows the seed.
 
-    `detectors`: those that can run, ours and those of plug-ins.
+    `detectors`: those that can run, ours and those of plug-ins. `check` looks through the files of
+    a model that says that it is no classifier of images; without it, such a one is scanned, too.
     """
 
     def __init__(
@@ -82,7 +88,9 @@ class Scan:
         clock: Callable[[], datetime],
         progress: Progress | None = None,
         detectors: Known = ALL_DETECTORS,
+        check: FileCheck | None = None,
     ) -> None:
+        self._check = check
         self._detectors = detectors
         self._open_model = open_model
         self._clock = clock
@@ -103,11 +111,24 @@ class Scan:
             draft = replace(draft, model=replace(draft.model, files=files))
         with log_fields(scan_id=draft.scan_id, digest=draft.model.digest):
             try:
-                output = self._ask(request, draft)
+                output = self._not_asked(request, draft) or self._ask(request, draft)
             except ScanError as error:
                 output = ScanOutput(_obstructed(draft, request.policy, str(error), self._detectors))
         finished = replace(output.evidence, finished_at=self._clock().isoformat())
         return replace(output, evidence=finished)
+
+    def _not_asked(self, request: ScanRequest, draft: Evidence) -> ScanOutput | None:
+        """Evidence that a model is no classifier of images, where it says so with sound files.
+
+        Files that are refused raise `ScanError`, as those of every other model.
+        """
+        reason = None if self._check is None else why_not_applicable(request.path)
+        if reason is None or self._check is None:
+            return None
+        self._check(request.path, _request(request, request.path).files)
+        told = f"the model is no classifier of images: {reason}; {_NO_CLASSIFIER}"
+        evidence = _obstructed(draft, request.policy, told, self._detectors, RunState.SKIPPED)
+        return ScanOutput(replace(evidence, not_applicable=reason))
 
     def _ask(self, request: ScanRequest, draft: Evidence) -> ScanOutput:
         # First, as a pass over large data would be taken off the time that the model has.
@@ -286,15 +307,19 @@ def _environment(policy: Policy) -> dict[str, Any]:
 
 
 def _obstructed(
-    draft: Evidence, policy: Policy, reason: str, known: Known = ALL_DETECTORS
+    draft: Evidence,
+    policy: Policy,
+    reason: str,
+    known: Known = ALL_DETECTORS,
+    state: RunState = RunState.ERRORED,
 ) -> Evidence:
     detectors = []
     for name in line_up(policy, known):
         detector = build_detector(policy, name, known)
         if isinstance(detector, Detector):
-            detector = not_run(detector, RunState.ERRORED, reason)
+            detector = not_run(detector, state, reason)
         elif name not in known:
             # Whether its plug-in is there was not what stopped the scan.
-            detector = replace(detector, state=RunState.ERRORED, reason=reason)
+            detector = replace(detector, state=state, reason=reason)
         detectors.append(detector)
     return replace(draft, obstacle=reason, detectors=tuple(detectors))

@@ -58,7 +58,7 @@ class OurPart(Open):
     """What a summary has no words for. `files` is None where they are too many to be listed."""
 
     verdict: Literal["passed", "failed", "undecided"]
-    enforcement: Literal["enforce", "warn", "audit"]
+    enforcement: Literal["enforce", "warn", "audit", "off"]
     reasons: list[str]
     files: list[Resource] | None
     scan: dict[str, Any]

@@ -111,7 +111,7 @@ def new_scan(progress: Progress | None = None) -> Scan:
 
     Raises `InputError` for a plug-in that cannot be used.
     """
-    return Scan(open_model, utc_now, progress, installed_detectors())
+    return Scan(open_model, utc_now, progress, installed_detectors(), check_files)
 
 
 def open_classifier(
