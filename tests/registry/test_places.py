@@ -9,7 +9,9 @@ from sqlalchemy.exc import DBAPIError
 
 from tests.support.evidence import backdoored, clean
 from tests.support.gate import KEPT, SOURCE, Gate, assert_refused
+from xray_gate.ledger.history import past_scans
 from xray_gate.ledger.unadmitted import unadmitted
+from xray_gate.policy.replay import replay
 from xray_gate.registry.rescanning import rescan
 from xray_gate.scan.work import VersionKey, VersionState
 
@@ -95,6 +97,26 @@ def test_what_a_registration_refuses_is_promoted_by_another_mode(gate: Gate, mod
     modes(gate, promotion="enforce")
     with assert_refused("signs/1 cannot be read"):
         gate.store.get_model_version_download_uri("signs", 1)
+
+
+@pytest.mark.parametrize(
+    ("places", "admitted"),
+    [
+        ({"registration": "audit"}, False),
+        ({"promotion": "audit"}, True),
+        ({"registration": "audit", "promotion": "audit"}, True),
+        ({}, False),
+    ],
+)
+def test_a_replay_of_the_same_policy_changes_nothing(
+    gate: Gate, places: dict[str, str], admitted: bool
+) -> None:
+    modes(gate, **places)
+    gate.judged(backdoored())
+    with gate.connection() as connection:
+        (scan,) = list(past_scans(connection, "default"))
+    (row,) = list(replay(gate.parts.policies(), [scan], is_free=lambda *_: False))
+    assert (scan.admitted, row.is_changed) == (admitted, False)
 
 
 def test_a_pass_is_promoted_under_warn_without_a_word(gate: Gate) -> None:

@@ -94,6 +94,8 @@ def _text(row: dict[str, Any], tracking_uri: str | None) -> str:
     lines = [f"{key}  {row['state'].replace('_', ' ')}"]
     if row["state"] == VersionState.WAITING:
         lines += _waiting(row)
+    if row["state"] == VersionState.UNSCANNED:
+        lines.append(f"  next      xray-gate rescan {key.arguments}, to have it scanned")
     if row["verdict"] is not None:
         lines += _judged(row, key, tracking_uri)
     return "\n".join(map(one_line, lines))

@@ -16,6 +16,8 @@ from xray_gate.policy.replay import PastScan, Promoted
 from xray_gate.scan.work import VersionKey, VersionState
 
 _AT_ONCE = 500
+# What a promotion admits, and whether a registration does, too.
+_PROMOTABLE = ((VersionState.ADMITTED, 1), (VersionState.REFUSED, 3))
 _STAGES = ("Staging", "Production")
 
 
@@ -63,7 +65,7 @@ def _past(row: Row[Any], aliases: list[str], tags: dict[str, str]) -> PastScan:
         registered_model=row.name,
         evidence=Evidence.from_json(json.loads(row.evidence)),
         verdict=Verdict(row.verdict),
-        admitted=row.state == VersionState.ADMITTED and row.admits == 1,
+        admitted=(row.state, row.admits) in _PROMOTABLE,
         promoted=tuple(promoted),
         withdrawn=row.state == VersionState.REVOKED,
         tags=tags,

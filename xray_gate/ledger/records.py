@@ -46,7 +46,7 @@ class VerdictRow:
     created_at: float
 
 
-_READY_ONLY = 2
+_READY_ONLY, _PROMOTIONS_ONLY = 2, 3
 
 
 class Records:
@@ -157,7 +157,7 @@ class Records:
             VerdictRow(
                 verdict=Verdict(row.verdict),
                 reasons=json.loads(row.reasons),
-                admits=bool(row.admits),
+                admits=row.admits in (1, _READY_ONLY),
                 policy_name=row.policy_name,
                 policy_digest=row.policy_digest,
                 scan_id=row.scan_id,
@@ -170,7 +170,7 @@ class Records:
 
 
 def _admits(decision: Decision) -> int:
-    """0 for nothing, 1 for all, 2 for the status READY but no promotion."""
+    """0 for nothing, 1 for all, 2 for the status READY only, 3 for promotions only."""
     if not decision.admits:
-        return 0
+        return _PROMOTIONS_ONLY if decision.promotes else 0
     return 1 if decision.promotes else _READY_ONLY

@@ -67,7 +67,7 @@ verdicts = Table(
     ),
     Column("scan_id", String(36), nullable=True),
     Column("verdict", String(20), nullable=False),
-    # 0: nothing, 1: READY and promotions, 2: READY only.
+    # 0: nothing, 1: READY and promotions, 2: READY only, 3: promotions only, once asked for.
     Column("admits", Integer, nullable=False),
     Column("reasons", Text, nullable=False),
     Column("policy_name", String(100), nullable=False),

@@ -133,7 +133,8 @@ class Admissions:
         documents = [policy.document for policy in self.choice.of_name(target)]
         return any(
             document.same_bytes == "verify"
-            and document.mode(Place.PROMOTION) is Enforcement.ENFORCE
+            and Enforcement.ENFORCE
+            in (document.mode(Place.PROMOTION), document.mode(Place.REGISTRATION))
             for document in documents
         )
 
