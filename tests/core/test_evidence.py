@@ -92,7 +92,7 @@ SOME = Evidence(
 )
 
 
-@pytest.mark.parametrize("key", sorted(SOME.to_json().keys() - {"answers"}))
+@pytest.mark.parametrize("key", sorted(SOME.to_json().keys() - {"answers", "not_applicable"}))
 def test_evidence_without_one_of_its_keys_is_refused(key: str) -> None:
     data = SOME.to_json()
     del data[key]
@@ -100,9 +100,9 @@ def test_evidence_without_one_of_its_keys_is_refused(key: str) -> None:
         Evidence.from_json(data)
 
 
-def test_older_evidence_has_no_answers() -> None:
+def test_older_evidence_has_no_answers_and_no_word_of_the_models() -> None:
     data = SOME.to_json()
-    del data["answers"]
+    del data["answers"], data["not_applicable"], data["model"]["flavours"]
     assert Evidence.from_json(data) == SOME
 
 
@@ -124,3 +124,13 @@ def test_an_unknown_fact_is_refused() -> None:
     data["model"]["trusted"] = True
     with pytest.raises(TypeError, match="trusted"):
         Evidence.from_json(data)
+
+
+def test_flavours_are_read_back_and_others_refused() -> None:
+    data = json.loads(json.dumps(SOME.to_json()))
+    data["model"]["flavours"] = ["onnx", "python_function"]
+    assert Evidence.from_json(data).model.flavours == ("onnx", "python_function")
+    for broken in ("onnx", [1], {"onnx": 1}):
+        data["model"]["flavours"] = broken
+        with pytest.raises(TypeError, match="flavours"):
+            Evidence.from_json(data)

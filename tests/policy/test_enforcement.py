@@ -50,8 +50,14 @@ def test_a_word_keeps_its_digest() -> None:
             {"enforcement": {"registratoin": "audit"}},
             "enforcement.registratoin: is not a setting; did you mean `registration`?",
         ),
-        ({"enforcement": "enforced"}, "enforcement: Input should be 'enforce', 'warn', 'audit'"),
-        ({"enforcement": {"promotion": "no"}}, "enforcement.promotion: Input should be 'enforce'"),
+        (
+            {"enforcement": "enforced"},
+            "enforcement: is 'enforced'; did you mean 'enforce'? Allowed",
+        ),
+        (
+            {"enforcement": {"promotion": "no"}},
+            "enforcement.promotion: is 'no'; write 'enforce', 'warn', 'audit'",
+        ),
         ({"enforcement": ["warn"]}, "enforcement: is neither a mode (enforce, warn, audit, off)"),
         ({"enforcement": False}, "enforcement: is neither a mode"),
         (
@@ -67,7 +73,10 @@ def test_a_word_keeps_its_digest() -> None:
             {"unsafe_admit_undecide": True},
             "unsafe_admit_undecide: is not a setting; did you mean `unsafe_admit_undecided`?",
         ),
-        ({"match": {"registered_models": ["a"], "tags": {"a": 1}}}, "match.tags.a: Input should"),
+        (
+            {"match": {"registered_models": ["a"], "tags": {"a": 1}}},
+            "match.tags.a: is 1; write a text",
+        ),
     ],
 )
 def test_mistakes_are_named_with_their_place(

@@ -167,8 +167,8 @@ BROKEN = {
         [":4: min_probe_accuracy: is 'no'; write a number"],
     ),
     "an enforcement that there is not": (
-        HEAD + "enforcement: off\ndetectors: {model_xray: {}}\n",
-        [":4: enforcement: is 'off'; write 'enforce', 'warn' or 'audit'"],
+        HEAD + "enforcement: none\ndetectors: {model_xray: {}}\n",
+        [":4: enforcement: is 'none'; write 'enforce', 'warn', 'audit' or 'off'"],
     ),
     "unknown statistic": (
         XRAY + "    thresholds:\n      calibration: c.json\n      statistics: [entropy.valid]\n",

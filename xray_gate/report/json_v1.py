@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from xray_gate.core.errors import InputError
-from xray_gate.core.evidence import DetectorEvidence, Evidence
+from xray_gate.core.evidence import DetectorEvidence, Evidence, ModelFacts
 from xray_gate.core.strict_json import json_values, loads_strictly
 from xray_gate.core.verdict import Decision, DetectorJudgement
 
@@ -129,7 +129,7 @@ def report_json(
         "scan_id": evidence.scan_id,
         "started_at": evidence.started_at,
         "finished_at": evidence.finished_at,
-        "model": vars(evidence.model),
+        "model": _model(evidence.model),
         "policy": {"name": policy_name, "digest": policy_digest},
         "verdict": decision.verdict,
         "reasons": decision.reasons,
@@ -144,6 +144,12 @@ def report_json(
     if decision.undecided_class is not None:
         report["undecided_class"] = decision.undecided_class
     return ReportV1.model_validate(json_values(report)).model_dump()
+
+
+def _model(facts: ModelFacts) -> dict[str, Any]:
+    """What is known of a model; its flavours, which were added, only where they are."""
+    unknown = {"flavours"} if facts.flavours is None else set[str]()
+    return {name: value for name, value in vars(facts).items() if name not in unknown}
 
 
 def dump(report: Mapping[str, Any]) -> str:
