@@ -8,7 +8,7 @@ from typing import Any
 from xray_gate.core.isolation import ISOLATIONS
 from xray_gate.core.model_format import FORMATS
 from xray_gate.policy.detector_specs import FAMILIES
-from xray_gate.policy.files import matches_glob
+from xray_gate.policy.globs import matches_glob
 
 
 class Effect(StrEnum):
