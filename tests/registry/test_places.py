@@ -1,5 +1,6 @@
 """A mode for each place, on real databases with the triggers in place."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +144,7 @@ def test_off_at_registration_is_ready_at_once_and_queues_nothing(gate: Gate) -> 
 def test_what_was_not_scanned_can_be_scanned_later(gate: Gate) -> None:
     modes(gate, registration="off")
     gate.register()
-    rescan(gate.plain.ManagedSessionMaker, gate.ledger, KEY)
+    rescan(gate.plain.ManagedSessionMaker, gate.ledger, KEY, "ann", time.time())
     assert status(gate) == "PENDING_REGISTRATION"
     gate.settle(clean())
     promote(gate)
@@ -153,7 +154,7 @@ def test_what_was_not_scanned_can_be_scanned_later(gate: Gate) -> None:
 def test_what_fails_a_later_scan_stays_ready_and_is_not_promoted(gate: Gate) -> None:
     modes(gate, registration="off")
     gate.register()
-    rescan(gate.plain.ManagedSessionMaker, gate.ledger, KEY)
+    rescan(gate.plain.ManagedSessionMaker, gate.ledger, KEY, "ann", time.time())
     gate.settle(backdoored())
     assert status(gate) == "READY"
     with assert_refused("under policy images is failed"):
