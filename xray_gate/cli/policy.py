@@ -48,14 +48,27 @@ def check(paths: tuple[Path, ...]) -> int:
 
 
 @policy.command()
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-def explain(paths: tuple[Path, ...]) -> int:
-    """Say in words what policy files or folders do; ends 2 when one cannot be read."""
-    from xray_gate.policy.explanation import explain_policy
-    from xray_gate.policy.files import read_policies
+@click.argument("targets", metavar="FILE|NAME/VERSION...", nargs=-1, required=True)
+@registry_option
+@click.option("--workspace", default="default", show_default=True, help="Of the versions.")
+@click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text")
+def explain(
+    targets: tuple[str, ...], registry_uri: str | None, workspace: str, output_format: str
+) -> int:
+    """Say in words what policies do, or what they made of a version in the registry.
 
-    read = [item for path in paths for item in read_policies(path).policies]
-    echo("\n\n".join("\n".join(explain_policy(item)) for item in read))
+    FILE: a policy file or folder; ends 2 when one cannot be read. NAME/VERSION: rule by rule the
+    number against its bound, what decided and what it would take, under the server's policies as
+    they are now and, where they were others, as they were; ends 0 whatever that is. A target that
+    exists here as a file or folder is one.
+    """
+    from xray_gate.cli.explaining import explained
+
+    found = [explained(target, registry_uri, workspace) for target in targets]
+    if output_format == "json":
+        click.echo(json.dumps([one.to_json() for one in found], indent=2))
+    else:
+        echo("\n\n".join(one.to_text() for one in found))
     return int(ExitCode.PASSED)
 
 

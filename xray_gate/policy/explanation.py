@@ -210,6 +210,13 @@ def _verdict(rule: DecisionSpec, least_accuracy: float) -> Iterator[str]:
         f"Undecided if the model cannot be asked, or is right on under {least_accuracy:.0%} of the "
         "probes."
     )
+    yield from decision_text(rule)
+    yield "Undecided if a detector crashed, or a required one could not tell."
+    yield "Else passed."
+
+
+def decision_text(rule: DecisionSpec) -> Iterator[str]:
+    """How many detectors must find something to fail a version, in sentences."""
     if rule.rule == "any":
         yield "Failed if any detector finds something, required or optional (rule any)."
     elif rule.rule == "all":
@@ -223,5 +230,3 @@ def _verdict(rule: DecisionSpec, least_accuracy: float) -> Iterator[str]:
     if rule.rule != "any":
         yield "Every required one must have reached an outcome for that; else undecided."
         yield _UNSAFE_DISSENT if rule.unsafe_pass_if_outvoted else _DISSENT
-    yield "Undecided if a detector crashed, or a required one could not tell."
-    yield "Else passed."
