@@ -85,6 +85,25 @@ def test_a_file_of_results_is_no_policy(folder: Path) -> None:
     assert len(run_cases(folder / "images.yaml")) == 1
 
 
+def test_a_policys_own_file_is_judged_by_its_own_results(folder: Path) -> None:
+    declare(folder, case({"verdict": "passed"}))
+    declare(folder, case({"policy": "images"}), name="other.test.yaml")
+    assert len(run_cases(folder / "images.yaml")) == 1
+    other = write_policy(folder, policy_document("signs"))
+    with pytest.raises(PolicyError, match=r"signs.yaml: there are no declared .* signs.test.yaml"):
+        run_cases(other)
+
+
+@pytest.mark.parametrize("whole_folder", [True, False])
+def test_a_policy_for_scans_only_judges_its_own_results(folder: Path, whole_folder: bool) -> None:
+    path = write_policy(folder, policy_document("scans", match=None))
+    expected = {"policy": "scans", "verdict": "passed", "admitted": True}
+    declare(folder, case(expected, name="whatever"), name="scans.test.yaml")
+    declare(folder, case({"policy": "images"}))
+    results = run_cases(folder if whole_folder else path)
+    assert [result.differences for result in results] == [()] * (2 if whole_folder else 1)
+
+
 def test_without_cases_nothing_holds(folder: Path) -> None:
     with pytest.raises(PolicyError, match="there are no declared results"):
         run_cases(folder)

@@ -6,20 +6,23 @@ from pathlib import Path
 import pytest
 
 import xray_gate
-from xray_gate.core.verdict import Enforcement
+from xray_gate.core.verdict import Enforcement, Verdict
+from xray_gate.policy.declared import DeclaredResults, read_evidence, run_cases
 from xray_gate.policy.detector_specs import TriggerSweepSpec
-from xray_gate.policy.files import calibrated_bounds, read_policy
+from xray_gate.policy.files import calibrated_bounds, policy_files, read_policy
 from xray_gate.policy.review import findings
+from xray_gate.policy.text import parse_as
 from xray_gate.policy.xray_thresholds import CalibratedBounds
 from xray_gate.wiring import scanning
 
 POLICIES = Path(__file__).parents[2] / "policies"
+SHIPPED = policy_files(POLICIES)
 DATA = Path(xray_gate.__file__).parent / "data"
 
 
 def test_the_folder_holds_exactly_the_policies_that_its_readme_names() -> None:
     named = set(re.findall(r"^- `(\S+\.yaml)`", (POLICIES / "README.md").read_text(), re.M))
-    assert named == {path.name for path in POLICIES.glob("*.yaml")}
+    assert named == {path.name for path in SHIPPED}
 
 
 def test_the_readme_names_every_top_level_setting() -> None:
@@ -38,30 +41,68 @@ def test_the_starter_blocks_nothing_and_its_review_says_so() -> None:
     assert "thresholds" not in text
 
 
-def test_the_calibrated_policy_blocks_by_its_calibration() -> None:
-    policy = read_policy(POLICIES / "calibrated.yaml", with_calibration=False)
+def test_the_strict_policy_waves_nothing_through() -> None:
+    policy = read_policy(POLICIES / "strict.yaml")
+    assert findings(policy) == []
     assert policy.document.enforcement is Enforcement.ENFORCE
     assert isinstance(calibrated_bounds(policy.document), CalibratedBounds)
     assert policy.matches("IMAGE-classifier")
     assert not policy.matches("text-classifier")
 
 
-@pytest.mark.parametrize(
-    "path", [*POLICIES.glob("*.yaml"), *DATA.rglob("*.yaml")], ids=lambda path: path.name
-)
+def test_the_strict_policys_probes_are_those_of_its_calibration() -> None:
+    policy = read_policy(POLICIES / "strict.yaml")
+    assert policy.calibration is not None
+    assert policy.probes is not None
+    probes = scanning.load_probes(policy.probes, policy)
+    assert policy.probes_digest == probes.sha256 == policy.calibration.probes_sha256
+
+
+def test_a_registry_never_uses_the_policy_for_pull_requests() -> None:
+    policy = read_policy(POLICIES / "pull-request.yaml")
+    assert not policy.matches("image-classifier")
+    (finding,) = findings(policy)
+    assert finding.startswith("there is no `match`, so a registry never uses this policy")
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_every_policy_declares_results_and_keeps_them(path: Path) -> None:
+    results = run_cases(path)
+    assert {result.file.name for result in results} == {f"{path.stem}.test.yaml"}
+    assert [result for result in results if result.differences] == []
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_declared_results_have_a_pass_and_what_is_no_pass(path: Path) -> None:
+    cases = parse_as(DeclaredResults, path.with_suffix(".test.yaml"), "file").cases
+    verdicts = {case.expect.verdict for case in cases}
+    assert verdicts >= {Verdict.PASSED, Verdict.FAILED, Verdict.UNDECIDED}
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_comments_say_why(path: Path) -> None:
+    lines = path.read_text().splitlines()
+    assert sum(line.lstrip().startswith("#") for line in lines) >= 8
+
+
+def test_evidence_of_the_results_names_no_place_of_a_machine() -> None:
+    files = list((POLICIES / "evidence").iterdir())
+    assert len(files) == 4
+    for file in files:
+        assert not Path(read_evidence(file).model.ref).is_absolute()
+
+
+@pytest.mark.parametrize("path", [*SHIPPED, *DATA.rglob("*.yaml")], ids=lambda path: path.name)
 def test_the_sweep_decides_and_model_xray_can_only_block(path: Path) -> None:
     detectors = read_policy(path, with_calibration=False).document.detectors
-    assert {name: spec.mode for name, spec in detectors.named().items()} == {
-        "model_xray": "optional",
-        "trigger_sweep": "required",
-    }
+    modes = {name: spec.mode for name, spec in detectors.named().items()}
+    assert modes.pop("model_xray") in ("optional", "off")
+    assert modes == {"trigger_sweep": "required"}
     sweep = detectors.named()["trigger_sweep"]
     assert sweep == TriggerSweepSpec(), "shipped policies sweep with the settings that were tested"
 
 
-@pytest.mark.parametrize(
-    "path", [*POLICIES.glob("*.yaml"), *DATA.rglob("*.yaml")], ids=lambda path: path.name
-)
+@pytest.mark.parametrize("path", [*SHIPPED, *DATA.rglob("*.yaml")], ids=lambda path: path.name)
 def test_thresholds_come_from_clean_references_and_never_from_the_papers_numbers(
     path: Path,
 ) -> None:

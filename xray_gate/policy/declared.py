@@ -14,8 +14,9 @@ from pydantic import Field, model_validator
 from xray_gate.core.errors import PolicyError
 from xray_gate.core.evidence import Evidence
 from xray_gate.core.strict_json import loads_strictly
-from xray_gate.core.verdict import Decision, Verdict
-from xray_gate.policy.files import Policy, PolicySet, is_test_file, read_policies
+from xray_gate.core.verdict import Decision, Place, Verdict
+from xray_gate.policy.decision import decide
+from xray_gate.policy.files import Policy, PolicySet, is_test_file, read_policies, read_policy
 from xray_gate.policy.replay import judged
 from xray_gate.policy.strict import Strict
 from xray_gate.policy.text import parse_as
@@ -75,24 +76,48 @@ class CaseResult:
 def run_cases(path: Path) -> list[CaseResult]:
     """Judge every case beside the policies at `path`, a folder or a policy's own file.
 
+    A folder's cases are judged by all of its policies, as a registry reads it; those of a policy's
+    own file, `NAME.test.yaml` beside `NAME.yaml`, by that policy alone. A policy without `match`,
+    which no registry uses, judges its own cases whatever their registered model is.
+
     Raises `PolicyError` for a file that cannot be read, and where there is no case: nothing that
     was not tried may look as if it held.
     """
     policies = read_policies(path)
-    folder = path if path.is_dir() else path.parent
-    files = sorted(file for file in folder.iterdir() if is_test_file(file))
-    found = [result for file in files for result in _of_file(file, policies)]
+    found = [result for file in _test_files(path) for result in _of_file(file, policies)]
     if not found:
+        name = "NAME" if path.is_dir() else path.stem
         raise PolicyError(
-            f"{folder}: there are no declared results; write some into a file NAME.test.yaml"
+            f"{path}: there are no declared results; write some into a file {name}.test.yaml "
+            "beside it"
         )
     return found
 
 
+def _test_files(path: Path) -> list[Path]:
+    if path.is_dir():
+        return sorted(file for file in path.iterdir() if is_test_file(file))
+    names = [path.with_name(f"{path.stem}.test{suffix}") for suffix in (".yaml", ".yml")]
+    return [file for file in names if file.is_file()]
+
+
+def _policy_of_scans(file: Path) -> Policy | None:
+    """The policy without `match` that a file of results lies beside, if there is one."""
+    stem = file.name.rpartition(".test.")[0]
+    for suffix in (".yaml", ".yml"):
+        beside = file.with_name(f"{stem}{suffix}")
+        if beside.is_file() and (policy := read_policy(beside)).document.match is None:
+            return policy
+    return None
+
+
 def _of_file(file: Path, policies: PolicySet) -> Iterator[CaseResult]:
+    own = _policy_of_scans(file)
     for case in parse_as(DeclaredResults, file, "file of declared results").cases:
         evidence = read_evidence(file.parent / case.evidence)
-        policy, decision = judged(policies, case.registered_model, evidence, case.tags)
+        policy, decision = own, None if own is None else decide(own, evidence, Place.PULL_REQUEST)
+        if decision is None:
+            policy, decision = judged(policies, case.registered_model, evidence, case.tags)
         yield CaseResult(file, case.name, tuple(_differences(case.expect, policy, decision)))
 
 
