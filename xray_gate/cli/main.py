@@ -20,6 +20,7 @@ from xray_gate.cli.doctor import doctor
 from xray_gate.cli.exit_codes import ExitCode
 from xray_gate.cli.filter import filter_command
 from xray_gate.cli.foreign import one_line
+from xray_gate.cli.hook import hook
 from xray_gate.cli.install import install
 from xray_gate.cli.keys import keys
 from xray_gate.cli.log import log
@@ -47,7 +48,7 @@ def cli(verbose: bool) -> None:
 
 
 _GATE = (scan, runner, status, rescan, revoke, log, verify, keys, install, doctor)
-for command in (*_GATE, calibrate, filter_command, cleanse, policy, demo):
+for command in (*_GATE, calibrate, filter_command, cleanse, policy, hook, demo):
     cli.add_command(command)
 
 

@@ -94,6 +94,11 @@ def run_cases(path: Path) -> list[CaseResult]:
     return found
 
 
+def has_cases(path: Path) -> bool:
+    """Whether `run_cases` would find a file of declared results."""
+    return bool(_test_files(path))
+
+
 def _test_files(path: Path) -> list[Path]:
     if path.is_dir():
         return sorted(file for file in path.iterdir() if is_test_file(file))

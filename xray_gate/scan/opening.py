@@ -50,11 +50,17 @@ def model_request(
         limits=ModelLimits(document.limits.seconds, document.limits.memory_mb * 2**20),
         isolation=document.isolation.least,
         formats=FORMATS if document.formats is None else document.formats,
-        files=FileRules(
-            document.limits.files,
-            document.limits.files_mb * 2**20,
-            document.unsafe_unchecked_code,
-        ),
+        files=file_rules(policy),
+    )
+
+
+def file_rules(policy: Policy) -> FileRules:
+    """What the files of a model may be under `policy`."""
+    document = policy.document
+    return FileRules(
+        document.limits.files,
+        document.limits.files_mb * 2**20,
+        document.unsafe_unchecked_code,
     )
 
 

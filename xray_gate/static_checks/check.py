@@ -39,7 +39,7 @@ def check_files(path: Path, rules: FileRules) -> None:
             continue
         place = path / name if is_folder else path
         try:
-            with _opened(place) as file:
+            with opened(place) as file:
                 item = Item(shown(name), name, file, size, raw=name in raw, siblings=sizes)
                 looking.spend_bytes(item.place, size)
                 raw |= _look_at_file(item, looking)
@@ -49,8 +49,8 @@ def check_files(path: Path, rules: FileRules) -> None:
             ) from error
 
 
-def _opened(path: Path) -> BinaryIO:
-    # Neither a link nor a pipe that took the file's place since the folder was read.
+def opened(path: Path) -> BinaryIO:
+    """A regular file; neither a link nor a pipe that took its place since it was looked for."""
     return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
 
 
