@@ -83,7 +83,7 @@ def remedies(
     if verdict is Verdict.FAILED:
         return [
             *_beyond(rules),
-            "so: another model, registered as a new version; or, if this is a false alarm, a "
+            "by another model, registered as a new version; where this is a false alarm, by a "
             "policy that says otherwise (`xray-gate policy replay` shows what else it would admit)",
         ]
     again = ""
