@@ -115,7 +115,7 @@ def test_policies_among_other_files_are_checked_one_by_one(command: Command) -> 
     declare(Path("signs/signs.test.yaml"), "evidence/gone.json", "failed")
     ended = command(*arguments, "signs/signs.test.yaml")
     assert ended.code == 1
-    assert "evidence/gone.json: cannot be read" in ended.out
+    assert "evidence/gone.json: there is no such file" in ended.out
 
 
 @pytest.mark.parametrize("changed", ["other.yaml", "other.json", "gone.yaml"])

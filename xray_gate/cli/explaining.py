@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any, Protocol
 
+from xray_gate.cli.foreign import one_line
 from xray_gate.cli.status import split_target
 from xray_gate.core.errors import InputError
-from xray_gate.core.printable import without_controls
 from xray_gate.policy.explanation import explain_policy
 from xray_gate.policy.files import PolicySet, read_policies
 from xray_gate.policy.settings_tree import settings_of
@@ -30,7 +30,7 @@ class _PoliciesTold:
 
     def to_text(self) -> str:
         """A paragraph for each policy."""
-        told = ["\n".join(map(without_controls, explain_policy(one))) for one in self._policies]
+        told = ["\n".join(map(one_line, explain_policy(one))) for one in self._policies]
         return "\n\n".join(told)
 
     def to_json(self) -> dict[str, Any]:

@@ -2,16 +2,15 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 
 from xray_gate.cli.exit_codes import ExitCode
+from xray_gate.cli.foreign import echo, one_line
 from xray_gate.cli.policy import check as check_command
 from xray_gate.cli.policy import test as test_command
 from xray_gate.cli.scan import scan as scan_command
 from xray_gate.core.errors import InputError, PolicyError, ScanError
-from xray_gate.core.printable import without_controls
 
 _FILES = click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 
@@ -31,7 +30,7 @@ class AfterDashes(click.Command):
         files = given.get("files")
         # click puts a marker where there is none.
         if isinstance(files, tuple) and files:
-            raise click.UsageError(f"{without_controls(files[0])!r} stands before `--`", ctx)
+            raise click.UsageError(f"`{one_line(files[0])}` stands before `--`", ctx)
         return super().parse_args(ctx, args)
 
 
@@ -159,14 +158,15 @@ def _each(paths: Iterable[Path], look: Callable[[Path], int | None]) -> Iterator
 
 
 def _told(path: Path | None, error: Exception, code: ExitCode) -> int:
-    place = "" if path is None else f"{without_controls(str(path))}: "
+    place = "" if path is None else f"{one_line(path)}: "
     for line in str(error).splitlines():
-        click.echo(f"{place}{without_controls(line)}")
+        echo(f"{place}{line}")
     return int(code)
 
 
 def _worst(codes: Iterable[int]) -> int:
     """A suspicion first, then what is undecided, then what could not be read."""
     order = (ExitCode.FAILED, ExitCode.UNDECIDED, ExitCode.USAGE)
-    found: set[Any] = set(codes)
-    return int(next((code for code in order if code in found), ExitCode.PASSED))
+    found = set(codes)
+    # What is none of these is no pass either.
+    return int(next((code for code in order if code in found), max(found, default=0)))

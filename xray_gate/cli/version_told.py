@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from xray_gate.cli.applied_rules import applied_rules, remedies
+from xray_gate.cli.foreign import one_line
 from xray_gate.core.evidence import Evidence
-from xray_gate.core.printable import time_text, without_controls
+from xray_gate.core.printable import time_text
 from xray_gate.policy.difference import difference
 from xray_gate.policy.explanation import decision_text
 from xray_gate.policy.files import PolicySet
@@ -21,7 +22,7 @@ class VersionTold:
 
     def to_text(self) -> str:
         """For a terminal."""
-        return "\n".join(map(without_controls, _lines(self._version)))
+        return "\n".join(map(one_line, _lines(self._version)))
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values; `current` and `recorded` are null before a scan."""
