@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from mlflow.entities.model_registry import RegisteredModelTag
 
 from tests.support.evidence import backdoored, clean, evidence_of, unscannable, write_policy
 from tests.support.gate import Gate
@@ -133,8 +134,34 @@ def test_under_audit_the_verdict_and_the_admission_are_two_things(gate: Gate) ->
     gate.set_policy(enforcement="audit")
     gate.judged(backdoored())
     text = lines(gate)
-    assert "so        failed, admitted" in text
+    assert "so        failed, admitted (audit)" in text
     assert "A promotion is granted now." in text
+    assert read(gate)["current"]["mode"] == "audit"
+
+
+@pytest.mark.parametrize(("mode", "granted"), [("warn", True), ("enforce", False)])
+def test_what_counts_is_the_mode_at_a_promotion(gate: Gate, mode: str, granted: bool) -> None:
+    gate.set_policy(enforcement={"registration": "audit", "promotion": mode})
+    gate.judged(backdoored())
+    assert read(gate)["promotion"]["refused"] is not granted
+    assert read(gate)["current"]["admitted"] is granted
+
+
+def test_where_promotions_ask_for_nothing_a_waiting_version_may_be_promoted(gate: Gate) -> None:
+    gate.set_policy(enforcement={"promotion": "off"})
+    gate.register()
+    assert "A promotion is granted now." in lines(gate)
+
+
+def test_tags_choose_the_policy_as_at_a_promotion(gate: Gate) -> None:
+    tagged = {"registered_models": ["signs*"], "tags": {"stage": "production"}}
+    gate.set_policy("strict", match=tagged, precedence=1, detectors=bound(1.5))
+    gate.judged(evidence_of(1.2))
+    assert read(gate)["current"]["policy"]["name"] == "images"
+    gate.store.set_registered_model_tag("signs", RegisteredModelTag("stage", "production"))
+    found = read(gate)
+    assert found["current"]["policy"]["name"] == "strict"
+    assert found["promotion"]["refused"] is True
 
 
 def test_a_required_detector_that_was_not_measured_is_named(gate: Gate) -> None:
@@ -188,7 +215,8 @@ def test_two_policies_that_claim_the_name_admit_nothing(gate: Gate) -> None:
     assert any(
         line.startswith("policy    none: signs: the policies images and twin") for line in text
     )
-    assert any(line.startswith("A promotion is refused now: signs:") for line in text)
+    refused = "A promotion is refused now: the server's policies cannot be used"
+    assert any(line.startswith(refused) for line in text)
 
 
 def test_what_a_registrant_wrote_cannot_steer_the_terminal(gate: Gate) -> None:

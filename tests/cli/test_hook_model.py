@@ -85,6 +85,38 @@ def test_a_policy_that_names_probes_scans_by_them(command: Command, files: Files
     assert (ended.code, ended.out.split()[0]) == (1, "FAILED")
 
 
+@pytest.mark.parametrize("mode", ["warn", "audit"])
+def test_a_verdict_is_told_and_does_not_block_by_the_mode(
+    command: Command, files: Files, mode: str
+) -> None:
+    modes = {"pre_commit": mode}
+    policy = write_policy(files.policy, ALWAYS_FAILS, enforcement=modes, probes=files.probes.name)
+    options = ("hook", "model", "--policy", policy, "--")
+    ended = command(*options, files.model)
+    assert (ended.code, ended.out.split()[0]) == (0, "FAILED")
+    assert f"the mode at pre_commit is {mode}, so this blocks no commit" in ended.err
+    unsafe = files.folder / "model.pt"
+    unsafe.write_bytes(b"cos\nsystem\n(S'true'\ntR.")
+    assert command(*options, unsafe).code == 3
+    broken = write_policy(files.policy, ALWAYS_FAILS, enforcement=modes, probes="gone.npz")
+    assert command("hook", "model", "--policy", broken, "--", files.model).code == 2
+
+
+def test_the_mode_off_scans_nothing(command: Command, files: Files) -> None:
+    policy = write_policy(
+        files.policy, ALWAYS_FAILS, enforcement={"pre_commit": "off"}, probes=files.probes.name
+    )
+    ended = command("hook", "model", "--policy", policy, "--", files.model)
+    assert (ended.code, ended.out) == (0, "")
+
+
+def test_other_places_modes_are_not_asked(command: Command, files: Files) -> None:
+    policy = write_policy(
+        files.policy, ALWAYS_FAILS, enforcement={"promotion": "audit"}, probes=files.probes.name
+    )
+    assert command("hook", "model", "--policy", policy, "--", files.model).code == 1
+
+
 def test_what_cannot_be_used_blocks(command: Command, files: Files) -> None:
     ended = command("hook", "model", "--probes", files.folder / "gone.npz", "--", files.model)
     assert ended.code == 2

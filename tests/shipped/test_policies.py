@@ -7,9 +7,10 @@ import pytest
 
 import xray_gate
 from xray_gate.core.verdict import Enforcement, Verdict
+from xray_gate.policy.coverage import coverage_findings
 from xray_gate.policy.declared import DeclaredResults, read_evidence, run_cases
 from xray_gate.policy.detector_specs import TriggerSweepSpec
-from xray_gate.policy.files import calibrated_bounds, policy_files, read_policy
+from xray_gate.policy.files import calibrated_bounds, policy_files, read_policies, read_policy
 from xray_gate.policy.review import findings
 from xray_gate.policy.text import parse_as
 from xray_gate.policy.xray_thresholds import CalibratedBounds
@@ -61,8 +62,19 @@ def test_the_strict_policys_probes_are_those_of_its_calibration() -> None:
 def test_a_registry_never_uses_the_policy_for_pull_requests() -> None:
     policy = read_policy(POLICIES / "pull-request.yaml")
     assert not policy.matches("image-classifier")
-    (finding,) = findings(policy)
-    assert finding.startswith("there is no `match`, so a registry never uses this policy")
+    mode, match = findings(policy)
+    assert mode.startswith("enforcement at pre_commit is warn")
+    assert match.startswith("there is no `match`, so a registry never uses this policy")
+
+
+def test_the_whole_folder_is_one_that_a_registry_could_be_given() -> None:
+    policies = read_policies(POLICIES)
+    assert coverage_findings(policies) == []
+    for name, expected in {"image-classifier": "strict", "thumbnails": "starter"}.items():
+        policy = policies.match(name, {}, None)
+        assert policy is not None
+        assert policy.name == expected
+    assert [result for result in run_cases(POLICIES) if result.differences] == []
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)

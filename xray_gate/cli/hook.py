@@ -11,6 +11,7 @@ from xray_gate.cli.policy import check as check_command
 from xray_gate.cli.policy import test as test_command
 from xray_gate.cli.scan import scan as scan_command
 from xray_gate.core.errors import InputError, PolicyError, ScanError
+from xray_gate.core.verdict import Enforcement, Place
 
 _FILES = click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 
@@ -74,7 +75,9 @@ def model(
 
     Models are .onnx, .pt2, .pt, .pth and .torchscript files and MLflow folders. Without --probes,
     or a --policy that names some, no model is opened. Ends 1 for a suspected backdoor and 3 for
-    what must not be opened, or could not be decided.
+    what must not be opened, or could not be decided. Under a policy whose mode at `pre_commit` is
+    `warn` or `audit` a verdict is told and does not block, and under `off` nothing is scanned; what
+    must not be opened blocks all the same.
     """
     from xray_gate.cli.changed_models import changed_models
 
@@ -91,15 +94,21 @@ def model(
     has_probes = probes is not None or (
         policy is not None and (policy.probes or policy.probes_uri) is not None
     )
+    mode = Enforcement.ENFORCE if policy is None else policy.document.mode(Place.PRE_COMMIT)
+    blocks, scans = mode is Enforcement.ENFORCE, mode is not Enforcement.OFF and has_probes
 
     def look(path: Path) -> int | None:
         check_files(path, rules)
-        if not has_probes:
+        if not scans:
             return None
         # A path that begins like an address of MLflow's is a path all the same.
         text = str(path) if path.is_absolute() else f"./{path}"
         asked = {"model": text, "policy_path": policy_path, "probes": probes}
         code: int = context.invoke(scan_command, device=device, **asked)
+        if not blocks and code in (ExitCode.FAILED, ExitCode.UNDECIDED):
+            told = f"{one_line(path)}: the mode at pre_commit is {mode}, so this blocks no commit"
+            click.echo(told, err=True)
+            return None
         return code
 
     return _worst(_each(models, look))

@@ -7,6 +7,7 @@ from xray_gate.cli.applied_rules import applied_rules, remedies
 from xray_gate.cli.foreign import one_line
 from xray_gate.core.evidence import Evidence
 from xray_gate.core.printable import time_text
+from xray_gate.core.verdict import Enforcement
 from xray_gate.policy.difference import difference
 from xray_gate.policy.explanation import decision_text
 from xray_gate.policy.files import PolicySet
@@ -89,7 +90,8 @@ def _judged(version: ExplainedVersion, evidence: Evidence, judged: Judged) -> It
     for text in decision_text(policy.document.decision):
         yield f"verdict   {text}"
     admitted = "admitted" if decision.admits else "not admitted"
-    yield f"so        {decision.verdict}, {admitted}"
+    mode = "" if decision.enforcement is Enforcement.ENFORCE else f" ({decision.enforcement})"
+    yield f"so        {decision.verdict}, {admitted}{mode}"
     yield from (f"reason    {reason}" for reason in decision.reasons)
     key, state = version.registration.key, version.registration.state
     for text in remedies(key, state, rules, decision.verdict):
@@ -146,6 +148,7 @@ def _judged_json(version: ExplainedVersion, judged: Judged | None) -> dict[str, 
         "policy": None,
         "verdict": decision.verdict,
         "admitted": decision.admits,
+        "mode": decision.enforcement,
         "reasons": list(decision.reasons),
         "probe_accuracy": None,
         "rules": [],

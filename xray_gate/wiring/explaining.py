@@ -3,11 +3,12 @@
 import time
 from dataclasses import dataclass
 
+from mlflow.exceptions import MlflowException
 from sqlalchemy import Connection
 
-from xray_gate.core.errors import InputError, PolicyError
+from xray_gate.core.errors import InputError
 from xray_gate.core.evidence import Evidence
-from xray_gate.core.verdict import Decision
+from xray_gate.core.verdict import Decision, Enforcement, Place
 from xray_gate.ledger.ledger import Ledger
 from xray_gate.ledger.past_policies import policy_of
 from xray_gate.ledger.records import VerdictRow
@@ -16,7 +17,8 @@ from xray_gate.policy.files import Policy, PolicySet
 from xray_gate.policy.replay import judged
 from xray_gate.registry.admission import Admissions
 from xray_gate.registry.comparison import Comparison
-from xray_gate.registry.rows import version_row
+from xray_gate.registry.refusal import MESSAGE_START
+from xray_gate.registry.rows import model_tags, version_row
 from xray_gate.registry.transactions import transaction
 from xray_gate.scan.work import Registration, VersionKey
 from xray_gate.wiring.stores import plain_store
@@ -91,7 +93,8 @@ def explain_version(registry_uri: str, key: VersionKey) -> ExplainedVersion:
         evidence = ledger.evidence_of(connection, registration)
         current = None
         if evidence is not None:
-            current = Judged(*judged(policies, key.name, evidence))
+            tags = model_tags(connection, key.workspace, key.name)
+            current = Judged(*judged(policies, key.name, evidence, tags))
         verdicts = ledger.verdicts(connection, registration)
         recorded = None
         if verdicts:
@@ -109,21 +112,21 @@ def _recorded(
     then = policy_of(connection, row.policy_name, row.policy_digest)
     if then is None or evidence is None:
         return Recorded(row, False, None)
-    return Recorded(row, False, Judged(then, decide(then, evidence)))
+    return Recorded(row, False, Judged(then, decide(then, evidence, Place.PROMOTION)))
 
 
 def _promotion(
     connection: Connection, ledger: Ledger, key: VersionKey, policies: PolicySet
 ) -> tuple[str | None, bool]:
     """Why a promotion would be refused, and whether files would be compared first."""
-    try:
-        policy = policies.match(key.name)
-    except PolicyError as error:
-        return str(error), False
-    if policy is None:
-        return f"no policy matches the registered model {key.name!r}", False
     comparison = _LeftToThePromotion()
     asked = Admissions(ledger, lambda: policies, time.time, comparison)
     version = version_row(connection, key)
     location = None if version is None else version.storage_location or version.source
+    try:
+        policy = asked.choice.of(connection, key)
+    except MlflowException as denied:
+        return denied.message.removeprefix(f"{MESSAGE_START} "), False
+    if policy.document.mode(Place.PROMOTION) is Enforcement.OFF:
+        return None, False
     return asked.of(connection, key, location, policy).why_not, comparison.was_asked
