@@ -103,6 +103,15 @@ def test_a_plain_git_hook_blocks_a_commit(scratch: Path, environment: dict[str, 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("hook", ["xray-gate-policy", "xray-gate-model", "xray-gate-no-pickle"])
+def test_the_repositorys_own_files_pass(environment: dict[str, str], hook: str) -> None:
+    command = (sys.executable, "-m", "pre_commit", "run", hook, "--all-files")
+    done = run(*command, folder=ROOT, **environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Passed" in done.stdout
+
+
+@pytest.mark.slow
 def test_pre_commit_installs_the_hooks_and_runs_them(
     scratch: Path, environment: dict[str, str]
 ) -> None:
