@@ -105,6 +105,23 @@ def test_a_version_that_failed_before_comes_after_those_that_did_not(engine: Eng
     assert claimed(engine, "two", later + 1).registration.key == SIGNS
 
 
+def test_new_versions_do_not_hold_up_one_that_failed_once(engine: Engine) -> None:
+    register(engine)
+    failed = claimed(engine)
+    with engine.begin() as connection:
+        ledger.put_back(connection, failed, "the store is away", NOW + 30)
+    seen = []
+    for second in range(1, 60):
+        with engine.begin() as connection:
+            key = VersionKey("default", f"flood-{second}", 1)
+            ledger.register(connection, key, "s3://b", NOW + second)
+        lease = claimed(engine, now=NOW + second)
+        settle(engine, lease, VersionState.REFUSED)
+        seen.append(lease.registration.key)
+    assert seen[:29] == [VersionKey("default", f"flood-{n}", 1) for n in range(1, 30)]
+    assert SIGNS in seen[29:31]
+
+
 def test_a_lease_holds_until_it_runs_out(engine: Engine) -> None:
     register(engine)
     claimed(engine, "one")

@@ -2,7 +2,17 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    case,
+    insert,
+    select,
+    update,
+)
 
 from xray_gate.core.errors import LeaseLost
 from xray_gate.core.printable import without_controls
@@ -150,7 +160,7 @@ class Registrations:
         )
 
     def claim(self, connection: Connection, owner: str, now: float, seconds: float) -> Lease | None:
-        """Lease the oldest waiting registration that nobody holds, for `seconds`."""
+        """Lease for `seconds` what nobody holds and could have been claimed for the longest time."""
         free = and_(
             registrations.c.state == VersionState.WAITING,
             registrations.c.lease_until <= now,
@@ -158,9 +168,9 @@ class Registrations:
         candidate = (
             select(registrations.c.id)
             .where(free)
-            # Those that never failed come first, so that a model that kills runners cannot
-            # hold up all the others.
-            .order_by(registrations.c.attempts, registrations.c.id)
+            # What failed stands behind all that came before its next try: a model that kills
+            # runners cannot hold up the others, nor can new versions hold up what failed once.
+            .order_by(_claimable_since(), registrations.c.id)
             .limit(1)
             # PostgreSQL's runners step round each other instead of finding the queue empty;
             # SQLite, with one writer at a time, leaves this out.
@@ -239,6 +249,11 @@ def _of(key: VersionKey) -> dict[str, str | int]:
 def _newest_first(row: Row[Any]) -> tuple[bool, int]:
     """As `_NEWEST_FIRST`: an UPDATE returns rows in no order."""
     return row.state == VersionState.DELETED, -row.id
+
+
+def _claimable_since() -> ColumnElement[float]:
+    created, free = registrations.c.created_at, registrations.c.lease_until
+    return case((free > created, free), else_=created)
 
 
 def _held(lease: Lease) -> tuple[ColumnElement[bool], ...]:
