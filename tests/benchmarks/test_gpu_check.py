@@ -8,6 +8,7 @@ from benchmarks import gpu_check
 from benchmarks.gpu_check import Asked, misses
 
 
+@pytest.mark.slow
 def test_it_runs_from_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rng = np.random.default_rng(0)
     images = rng.random((12, 3, 8, 8), dtype=np.float32)

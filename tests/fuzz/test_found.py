@@ -144,7 +144,7 @@ def test_a_pickle_module_that_is_no_text_is_refused(tmp_path: Path) -> None:
 
 def test_a_description_with_odd_types_names_no_flavour(tmp_path: Path) -> None:
     (tmp_path / "MLmodel").write_text('flavors: !!int ""\n')
-    with pytest.raises(InputError, match="is not readable YAML; log the model again"):
+    with pytest.raises(InputError, match="names no flavours; log the model again"):
         find_source(tmp_path)
 
 

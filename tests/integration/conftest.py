@@ -8,7 +8,7 @@ import onnx
 import pytest
 from mlflow.tracking import MlflowClient
 
-from tests.support.databases import KINDS, Databases
+from tests.support.databases import Databases
 from tests.support.models import write_backdoored, write_clean
 from tests.support.site import write_site_policies
 from xray_gate.cli.demo_site import Site, running_site
@@ -25,7 +25,11 @@ class Server:
     sources: dict[str, str]
 
 
-@pytest.fixture(scope="module", params=KINDS)
+# The store's own tests try both databases with every change; a whole server does by `make test-slow`.
+_SERVED = ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)]
+
+
+@pytest.fixture(scope="module", params=_SERVED)
 def server(
     request: pytest.FixtureRequest, databases: Databases, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:

@@ -13,11 +13,6 @@ import pytest
 from tests.integration.conftest import Server
 from tests.support.site import runner_arguments, xray_gate
 
-# What is signed does not pass the database; both are tried by `make test-slow`.
-pytestmark = pytest.mark.parametrize(
-    "server", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)], indirect=True
-)
-
 # What a deploy pipeline's image does not have.
 WITHOUT = """
 import sys

@@ -16,7 +16,13 @@ _ALIAS = "/api/2.0/mlflow/registered-models/alias"
 _CREATE = "/api/2.0/mlflow/model-versions/create"
 
 
-@pytest.fixture(scope="module", params=["plain", "auth", "auth and workspaces"])
+_KINDS = [
+    "auth",
+    *(pytest.param(k, marks=pytest.mark.slow) for k in ("plain", "auth and workspaces")),
+]
+
+
+@pytest.fixture(scope="module", params=_KINDS)
 def site(
     request: pytest.FixtureRequest, databases: Databases, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[HttpSite]:
