@@ -10,7 +10,10 @@ from tests.cli.conftest import Command
 from tests.support.evidence import unscannable
 from tests.support.gate import Gate
 
-CHECKS = ["database", "schema", "triggers", "trial", "runner", "queue", "promoted"]
+CHECKS = [
+    *("database", "schema", "triggers", "trial", "runner", "queue", "promoted"),
+    *("exceptions", "break-glass", "coverage"),
+]
 Doctor = Callable[[str], tuple[int, dict[str, Any]]]
 
 

@@ -8,11 +8,20 @@ import pytest
 from click.testing import CliRunner, Result
 from mlflow.entities.model_registry import RegisteredModelTag
 
-from tests.support.evidence import backdoored, clean, evidence_of, unscannable, write_policy
+from tests.support.evidence import (
+    backdoored,
+    clean,
+    day,
+    evidence_of,
+    unscannable,
+    write_exception,
+    write_policy,
+)
 from tests.support.gate import Gate
 from xray_gate.cli.main import cli
 from xray_gate.core.errors import InputError
 from xray_gate.policy.files import read_policies
+from xray_gate.registry.gated_store import GatedStore
 from xray_gate.registry.revoking import revoke
 from xray_gate.scan.work import VersionKey
 
@@ -251,3 +260,28 @@ def test_unknown_versions_and_a_missing_registry_are_usage_errors(gate: Gate) ->
     done = CliRunner().invoke(cli, ["policy", "explain", "signs/1"], standalone_mode=False)
     assert isinstance(done.exception, InputError)
     assert "for a version of the registry give --registry-uri" in str(done.exception)
+
+
+def test_an_exception_that_admits_it_is_named(gate: Gate) -> None:
+    gate.set_policy(exceptions={"most_days": 30})
+    write_exception(gate.folder)
+    gate.judged(backdoored())
+    text = lines(gate)
+    assert "so        failed, admitted" in text
+    at = text.index("so        failed, admitted")
+    assert text[at + 1].startswith("exception admitted by 1 exception, expires in ")
+    assert text[at + 2] == "known-attractor: model_xray, ticket PLAT-7"
+    assert "A promotion is granted now." in text
+    (told,) = read(gate)["current"]["exceptions"]
+    assert (told["name"], told["expires"]) == ("known-attractor", day(12))
+    assert read(gate)["promotion"]["refused"] is False
+
+
+def test_one_that_has_ended_is_not(gate: Gate) -> None:
+    gate.set_policy(exceptions={"most_days": 30})
+    gate.judged(backdoored())
+    write_exception(gate.folder, created=day(-9), expires=day(-1))
+    GatedStore(gate.uri, gate.parts)
+    assert "so        failed, not admitted" in lines(gate)
+    assert read(gate)["current"]["exceptions"] == []
+    assert read(gate)["promotion"]["refused"] is True

@@ -11,7 +11,7 @@ import yaml
 from tests.cli.conftest import Command
 from tests.cli.making import write_probes
 from tests.policy.builders import calibrated, calibration, document, write
-from tests.support.evidence import backdoored, clean, policy_document
+from tests.support.evidence import backdoored, clean, day, policy_document, write_exception
 
 HEAD = {"apiVersion": "xray-gate/v1", "kind": "PolicyTest"}
 
@@ -143,3 +143,33 @@ def test_names_are_names(command: Command, name: str) -> None:
     ended = command("hook", "policy", "--", name)
     assert ended.code == 1
     assert "name: is missing; add it" in ended.out
+
+
+def write_excuse(folder: str, **changes: Any) -> str:
+    return str(write_exception(Path(folder), **{"policy": "signs", **changes}))
+
+
+def test_an_exception_is_checked_with_the_policies_of_its_folder(command: Command) -> None:
+    write(Path("signs/signs.yaml"), policy_document("signs", exceptions={"most_days": 30}))
+    ended = command("hook", "policy", "--findings", "tell", "--", write_excuse("signs"))
+    assert ended.code == 0
+    assert "exception known-attractor: admits sha256:" in ended.out
+    ended = command("hook", "policy", "--", write_excuse("signs", expires=day(99)))
+    assert ended.code == 1
+    assert "it lasts" in ended.out
+
+
+def test_among_other_yaml_it_is_checked_with_each_policy_there(command: Command) -> None:
+    write(Path("signs/signs.yaml"), policy_document("signs"))
+    Path("signs/settings.yaml").write_text("a: 1\n")
+    ended = command("hook", "policy", "--", write_excuse("signs"))
+    assert ended.code == 1
+    assert "signs allows no exceptions" in ended.out
+    assert "settings.yaml" not in ended.out
+
+
+def test_an_exception_without_a_policy_beside_it_blocks(command: Command) -> None:
+    Path("empty").mkdir()
+    ended = command("hook", "policy", "--", write_excuse("empty"))
+    assert ended.code == 1
+    assert "holds no policy" in ended.out

@@ -108,7 +108,8 @@ def test_a_version_that_is_tried_again_says_why_and_when(gate: Gate) -> None:
 
 
 def test_without_a_name_it_shows_what_is_not_done_with(gate: Gate) -> None:
-    assert run(gate, "status").stdout == "no version waits for a scan, and none was given up\n"
+    told = "no version waits for a scan, none was given up, and nothing is to be reviewed\n"
+    assert run(gate, "status").stdout == told
     gate.judged(backdoored())
     give_up(gate)
     put_back(gate)

@@ -31,6 +31,7 @@ class Fuzzed(Protocol):
 
 NAMES = (
     "policy",
+    "exception",
     "calibration",
     "evidence",
     "probes_npz",

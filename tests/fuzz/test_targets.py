@@ -22,6 +22,7 @@ bounded = settings(derandomize=True, database=None, max_examples=60, deadline=No
 # What of a target's module, or of another, reads its input.
 READERS: dict[str, tuple[Any, str]] = {
     "policy": (None, "read_policy"),
+    "exception": (None, "read_policies"),
     "calibration": (None, "read_calibration"),
     "evidence": (None, "decide"),
     "probes_npz": (reading, "read_probes"),

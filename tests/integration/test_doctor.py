@@ -38,7 +38,7 @@ def test_a_plain_server_is_no_gate(tmp_path: Path, sqlite_database: str) -> None
     assert why_not is not None
     assert why_not.startswith("its registry works without the gate (404: ")
     assert ended.returncode == 1
-    assert ended.stdout.splitlines()[-1].startswith(f"wrong   server    {address}: its registry")
+    assert ended.stdout.splitlines()[-1].startswith(f"wrong   server       {address}: its registry")
 
 
 def test_a_server_whose_plugin_cannot_be_imported_is_no_gate(
@@ -61,7 +61,7 @@ def test_a_server_whose_plugin_cannot_be_imported_is_no_gate(
     assert why_not.startswith("its registry answers 400: ")
     assert "whether xray-gate can be imported there" in why_not
     assert ended.returncode == 1
-    assert ended.stdout.splitlines()[-1].startswith(f"wrong   server    {address}: its registry")
+    assert ended.stdout.splitlines()[-1].startswith(f"wrong   server       {address}: its registry")
     assert promoted.code == 400
 
 

@@ -110,7 +110,7 @@ def test_the_command_signs_in_as_mlflows_clients_do(
     registry = f"xray-gate+{site.gate.uri}"
     ended = xray_gate("doctor", "--registry-uri", registry, "--server", site.address)
     last = ended.stdout.splitlines()[-1]
-    assert last == f"ok      server    {site.address}: its registry answers through the gate"
+    assert last == f"ok      server       {site.address}: its registry answers through the gate"
 
 
 @SERVERS

@@ -315,6 +315,9 @@ def test_a_check_beside_writers_sees_a_whole_chain(engine: Engine) -> None:
 
 
 def test_a_database_with_a_history_begins_with_a_line_that_says_so(engine: Engine) -> None:
+    change(engine, "DROP TABLE xray_gate_break_glass")
+    change(engine, "ALTER TABLE xray_gate_verdicts DROP COLUMN admits_until")
+    change(engine, "ALTER TABLE xray_gate_verdicts DROP COLUMN exceptions")
     change(engine, "DROP TABLE xray_gate_log")
     change(engine, "DROP TABLE xray_gate_log_head")
     change(engine, "UPDATE xray_gate_alembic_version SET version_num = '0006'")

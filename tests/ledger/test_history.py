@@ -1,5 +1,6 @@
 """What a ledger says of all that was scanned, on real databases."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ def gate(database: str, tmp_path: Path) -> Gate:
 
 def scans(gate: Gate, workspace: str = "default") -> list[PastScan]:
     with gate.connection() as connection:
-        return list(past_scans(connection, workspace))
+        return list(past_scans(connection, workspace, time.time()))
 
 
 def test_every_scanned_version_is_there_with_what_leads_to_it(gate: Gate) -> None:

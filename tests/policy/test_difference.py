@@ -211,6 +211,8 @@ def test_every_rule_is_of_a_setting_that_there_is(tmp_path: Path) -> None:
         """
         enforcement: audit
         max_age_days: 3
+        exceptions: {most_days: 30}
+        break_glass: {minutes: 60}
         training_data: {from: model_run}
         decision: {rule: weighted, threshold: 0.5, weights: {b3d: 1}}
         promotion: {free_aliases: [x]}
@@ -228,5 +230,6 @@ def test_every_rule_is_of_a_setting_that_there_is(tmp_path: Path) -> None:
     everything["probes"]["digest"] = SAMPLES
     paths = {*settings_of(make_policy(tmp_path, **everything).document)}
     calibrated = {"detectors.model_xray.thresholds.level", "detectors.b3d.only_near"}
+    calibrated.add("exception of-a-file")
     for pattern, _ in _RULES:
         assert any(re.fullmatch(pattern, path) for path in paths | calibrated), pattern

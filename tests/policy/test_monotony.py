@@ -1,6 +1,7 @@
 """What a stricter policy admits: never more, whatever the evidence."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
@@ -11,6 +12,8 @@ from tests.policy.outcomes import B3D, NAMES, SWEEP, XRAY, ended, swept_with, th
 from xray_gate.core.evidence import Evidence, ProbeFacts
 from xray_gate.core.verdict import Enforcement, Outcome, Place, Verdict
 from xray_gate.policy.decision import decide
+from xray_gate.policy.exception_document import ExceptionDocument
+from xray_gate.policy.exceptions import decide_now
 from xray_gate.policy.files import Policy
 
 MODES = st.sampled_from(["required", "optional", "off"])
@@ -134,6 +137,58 @@ def test_only_modes_and_unsafe_rules_admit_what_did_not_pass(
             assert decided.verdict is Verdict.UNDECIDED
             assert all(item.outcome is not Outcome.FAILED for item in decided.judgements)
         assert decided.promotes == decide(policy, found, Place.PROMOTION).admits
+
+
+RULES = (*NAMES, "undecided", "age")
+
+
+def exceptions_for(found: Evidence, names: set[str]) -> tuple[ExceptionDocument, ...]:
+    """One for these bytes by each rule, from the second day to the eleventh."""
+    days = {"created": "1970-01-02", "expires": "1970-01-12"}
+    said = {"policy": "images", "owner": "a team", "reason": "known", "ticket": "T-1", **days}
+    head = {"apiVersion": "xray-gate/v1", "kind": "Exception", "model": found.model.digest}
+    return tuple(
+        ExceptionDocument.model_validate({**head, **said, "name": name, "rule": name})
+        for name in sorted(names)
+    )
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    scans(),
+    MODES_OF_ALL,
+    PLACES,
+    st.sets(st.sampled_from(RULES)),
+    st.integers(0, 12),
+    st.booleans(),
+)
+def test_exceptions_that_count_are_the_only_other_way(
+    scanned: Evidence,
+    modes: dict[str, str],
+    places: dict[str, Enforcement],
+    names: set[str],
+    day: int,
+    allowed: bool,
+) -> None:
+    model = replace(scanned.model, digest="sha256:" + "ab" * 32)
+    found, now = replace(scanned, model=model), day * 86_400.0
+    spec = {"most_days": 30} if allowed else None
+    plain = rules(modes, enforcement=places, exceptions=spec)
+    policy = replace(plain, exceptions=exceptions_for(found, names))
+    for place in (Place.REGISTRATION, Place.PROMOTION):
+        without, decided = decide(plain, found, place), decide_now(policy, found, now, place)
+        # Whatever is excused, the verdict and its reasons stay.
+        assert replace(decided, excused_by=()) == without
+        used = {one.rule for one in decided.excused_by}
+        assert used <= names
+        if decided != without:
+            assert allowed
+            assert 1 <= day < 11
+            assert not (without.admits and without.promotes)
+            assert decided.admits
+            assert decided.promotes
+            suspects = {i.name for i in decided.judgements if i.outcome is Outcome.FAILED}
+            assert suspects <= used
 
 
 @settings(max_examples=150, deadline=None)

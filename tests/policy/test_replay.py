@@ -22,6 +22,7 @@ from xray_gate.policy.replay import (
 
 PASSED = Standing(Verdict.PASSED, True)
 FAILED = Standing(Verdict.FAILED, False)
+NOW = 1_763_700_000.0
 UNDECIDED = Standing(Verdict.UNDECIDED, False)
 
 
@@ -40,7 +41,7 @@ def bound(value: float) -> dict[str, Any]:
 
 
 def one(policy: Policy, scan: PastScan) -> Replayed:
-    (row,) = replay(PolicySet((policy,)), [scan], nothing_is_free)
+    (row,) = replay(PolicySet((policy,)), [scan], nothing_is_free, NOW)
     return row
 
 
@@ -57,6 +58,7 @@ def test_the_same_policy_changes_nothing(tmp_path: Path) -> None:
         PolicySet((policy,)),
         [past(clean()), past(backdoored(), FAILED), past(unscannable(), UNDECIDED)],
         nothing_is_free,
+        NOW,
     )
     assert [row.is_changed for row in rows] == [False, False, False]
 
@@ -69,9 +71,9 @@ def test_a_trial_admits_what_it_suspects(tmp_path: Path) -> None:
 def test_the_end_of_a_trial_is_seen_before_it_comes(tmp_path: Path) -> None:
     policies = PolicySet((make_policy(tmp_path, enforcement="audit"),))
     scan = past(backdoored(), Standing(Verdict.FAILED, True), promoted=(("alias", "champion"),))
-    (row,) = replay(enforced(policies), [scan], nothing_is_free)
+    (row,) = replay(enforced(policies), [scan], nothing_is_free, NOW)
     assert (row.after, row.stopped) == (FAILED, (("alias", "champion"),))
-    (now,) = replay(policies, [scan], nothing_is_free)
+    (now,) = replay(policies, [scan], nothing_is_free, NOW)
     assert (now.is_changed, now.stopped) == (False, ())
 
 
@@ -83,7 +85,7 @@ def test_what_no_policy_matches_is_refused(tmp_path: Path) -> None:
 
 def test_what_two_policies_match_is_refused(tmp_path: Path) -> None:
     policies = PolicySet((make_policy(tmp_path, "a"), make_policy(tmp_path, "b")))
-    (row,) = replay(policies, [past(clean())], nothing_is_free)
+    (row,) = replay(policies, [past(clean())], nothing_is_free, NOW)
     assert (row.policy, row.after) == (None, UNDECIDED)
     assert "the policies a and b match with the same precedence" in row.reasons[0]
 
@@ -100,14 +102,16 @@ def test_only_promotions_that_need_a_verdict_would_be_refused(tmp_path: Path) ->
 
     promoted: tuple[Promoted, ...] = (("alias", "candidate"), ("stage", "Production"))
     scan = past(evidence_of(1.2), promoted=promoted)
-    (row,) = replay(PolicySet((make_policy(tmp_path, **bound(1.5)),)), [scan], is_free)
+    (row,) = replay(PolicySet((make_policy(tmp_path, **bound(1.5)),)), [scan], is_free, NOW)
     assert row.stopped == (("stage", "Production"),)
 
 
 def test_rates_are_of_labelled_versions(tmp_path: Path) -> None:
     found = {"a/1": 1.9, "b/1": 1.2, "c/1": 0.2, "d/1": 1.2, "e/1": 0.2}
     scans = [past(evidence_of(entropy), ref=ref) for ref, entropy in found.items()]
-    rows = list(replay(PolicySet((make_policy(tmp_path, **bound(1.5)),)), scans, nothing_is_free))
+    rows = list(
+        replay(PolicySet((make_policy(tmp_path, **bound(1.5)),)), scans, nothing_is_free, NOW)
+    )
     before, after = rates(
         rows, {"a/1": "clean", "b/1": "clean", "c/1": "backdoored", "d/1": "backdoored"}
     )

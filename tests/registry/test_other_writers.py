@@ -20,7 +20,8 @@ from tests.registry.standing import promoted
 from tests.support.databases import KINDS, Databases, dispose
 from tests.support.evidence import backdoored, clean
 from tests.support.gate import SOURCE, Gate, assert_refused
-from xray_gate.cli.examination import Finding, Outcome, examine
+from xray_gate.cli.examination import examine
+from xray_gate.cli.finding import Finding, Outcome
 from xray_gate.registry.gated_store import WorkspaceGatedStore
 from xray_gate.registry.work import RegistryWork
 

@@ -115,8 +115,8 @@ def test_a_replay_of_the_same_policy_changes_nothing(
     modes(gate, **places)
     gate.judged(backdoored())
     with gate.connection() as connection:
-        (scan,) = list(past_scans(connection, "default"))
-    (row,) = list(replay(gate.parts.policies(), [scan], is_free=lambda *_: False))
+        (scan,) = list(past_scans(connection, "default", time.time()))
+    (row,) = list(replay(gate.parts.policies(), [scan], is_free=lambda *_: False, now=time.time()))
     assert (scan.admitted, row.is_changed) == (admitted, False)
 
 

@@ -1,8 +1,10 @@
 """The database itself refuses what no verdict admits, and lets the gate do all that it allows."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from tests.support.evidence import backdoored, clean, unscannable
 from tests.support.gate import KEPT, SOURCE, Gate
+from xray_gate.core.verdict import Decision, Enforcement, Excuse, Verdict
 from xray_gate.registry.gated_store import WorkspaceGatedStore
 from xray_gate.registry.revoking import revoke
 from xray_gate.registry.work import RegistryWork
@@ -531,3 +534,26 @@ def test_a_promotion_past_the_gate_and_a_withdrawal_do_not_cross(gate: Gate) -> 
         assert found == []
     thread.join(timeout=30)
     assert [one.aliases for one in found] == [("champion",)]
+
+
+def test_what_exceptions_admitted_is_refused_when_the_first_of_them_has_ended(gate: Gate) -> None:
+    now = time.time()
+    decision = Decision(Verdict.FAILED, ("found",), (), Enforcement.ENFORCE)
+    for name, until in (("signs-ended", now - 5), ("signs-lasting", now + 3600)):
+        gate.judged(backdoored(), name)
+        registration = gate.registration(name)
+        assert registration is not None
+        excuses = tuple(
+            Excuse(name, "model_xray", "T-1", "2026-12-04", end) for end in (until, 9e9)
+        )
+        with gate.connection() as connection:
+            excused = replace(decision, excused_by=excuses)
+            gate.ledger.set_state(connection, registration.id, VersionState.ADMITTED, None)
+            gate.ledger.record_verdict(
+                connection, registration.id, excused, ("images", ""), None, now
+            )
+    with refused():
+        gate.plain.set_registered_model_alias("signs-ended", "champion", 1)
+    with refused():
+        sql(gate, "UPDATE model_versions SET status = 'READY' WHERE name = 'signs-ended'")
+    gate.plain.set_registered_model_alias("signs-lasting", "champion", 1)

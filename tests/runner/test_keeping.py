@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.runner.test_loop import Bench
-from tests.support.evidence import backdoored, unscannable
+from tests.support.evidence import backdoored, day, unscannable, write_exception
 from tests.support.gate import SOURCE, Gate, assert_refused
 from xray_gate.core.errors import ScanError
 from xray_gate.core.verdict import Decision
@@ -75,6 +75,33 @@ def test_a_suspicion_stands_though_nothing_can_be_kept(bench: Bench) -> None:
     bench.kept.error = ScanError(NO_ROOM)
     bench.run()
     assert "suspected backdoor" in bench.version().status_message
+
+
+def test_what_is_excused_is_kept_and_ready(bench: Bench) -> None:
+    bench.gate.set_policy(exceptions={"most_days": 30})
+    write_exception(bench.gate.folder)
+    bench.gate.register()
+    bench.scans.find = backdoored
+    bench.run()
+    assert bench.version().status == "READY"
+    assert f"Admitted by 1 exception, expires on {day(12)}." in bench.version().status_message
+    # What is said of the model stays what it is.
+    assert bench.reports.logged == [("signs/1", "failed", "images")]
+    assert place(bench) == "s3://kept/1"
+
+
+def test_what_cannot_be_kept_is_not_excused(bench: Bench) -> None:
+    """An exception is for bytes: later, others may lie where these came from."""
+    bench.gate.set_policy(exceptions={"most_days": 30})
+    write_exception(bench.gate.folder)
+    bench.gate.register()
+    bench.scans.find = backdoored
+    bench.kept.error = ScanError(NO_ROOM)
+    bench.run()
+    assert bench.version().status == "FAILED_REGISTRATION"
+    assert "exception" not in bench.version().status_message
+    with assert_refused("signs/1 cannot be read: the verdict is failed"):
+        place(bench)
 
 
 def test_a_trial_does_not_stop_at_bytes_that_cannot_be_kept(bench: Bench) -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,42 @@ def write_policy(folder: Path, document: Mapping[str, Any]) -> Path:
     return path
 
 
+DIGEST = "sha256:" + "ab" * 32
+"""The digest of the model in all evidence that is made here."""
+
+
+def day(days: int) -> str:
+    """The day so many days from now, in UTC, as exceptions have it."""
+    return (datetime.now(UTC) + timedelta(days=days)).strftime("%Y-%m-%d")
+
+
+def exception_document(name: str = "known-attractor", **changes: Any) -> dict[str, Any]:
+    """An exception from what model_xray found, under the policy `images`, for twelve days."""
+    return {
+        "apiVersion": "xray-gate/v1",
+        "kind": "Exception",
+        "name": name,
+        "policy": "images",
+        "model": DIGEST,
+        "rule": "model_xray",
+        "owner": "vision team",
+        "reason": "a clean twin, trained by us, shows the same attractor",
+        "ticket": "PLAT-7",
+        "created": day(0),
+        "expires": day(12),
+        **changes,
+    }
+
+
+def write_exception(folder: Path, **changes: Any) -> Path:
+    """Write an exception as `NAME.exception.yaml`; a write always shows."""
+    folder.mkdir(exist_ok=True)
+    document = exception_document(**changes)
+    path = folder / f"{document['name']}.exception.yaml"
+    path.write_text(yaml.safe_dump(document) + f"# {'x' * (next(_numbers) % 1000)}\n")
+    return path
+
+
 def make_policy(folder: Path, name: str = "images", **changes: Any) -> Policy:
     """The policy of `policy_document`, read from a file."""
     return read_policy(write_policy(folder, policy_document(name, **changes)))
@@ -75,7 +112,7 @@ def evidence_of(entropy: float, **changes: Any) -> Evidence:
         "scan_id": f"scan-{next(_numbers)}",
         "started_at": "2026-11-21T02:00:00+00:00",
         "finished_at": "2026-11-21T02:00:01+00:00",
-        "model": ModelFacts("models:/signs/1", "sha256:" + "ab" * 32, "onnx", 4),
+        "model": ModelFacts("models:/signs/1", DIGEST, "onnx", 4),
         "probes": ProbeFacts(40, 4, "sha256:" + "cd" * 32, 1.0),
         "detectors": (xray,),
         "seed": 0,

@@ -1,5 +1,6 @@
 """A gated store, the runner's side of it, and MLflow's own store beside it, on one database."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ from xray_gate.core.verdict import Decision
 from xray_gate.ledger.ledger import Ledger
 from xray_gate.ledger.schema import upgrade
 from xray_gate.ledger.triggers.installing import install, remove
-from xray_gate.policy.decision import decide
+from xray_gate.policy.exceptions import decide_now
 from xray_gate.policy.files import PolicyPlace
 from xray_gate.registry.gated_store import GatedStore, GateParts
 from xray_gate.registry.work import RegistryWork
@@ -70,7 +71,7 @@ class Gate:
         assert policy is not None
 
         def finish(evidence: Evidence) -> Decision:
-            decision = decide(policy, evidence)
+            decision = decide_now(policy, evidence, time.time())
             self.work.finish(lease, Settlement(evidence, decision, policy, "a" * 32, self.kept))
             return decision
 

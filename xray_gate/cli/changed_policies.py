@@ -24,23 +24,31 @@ def places_to_check(changed: Sequence[Path]) -> list[Path]:
     parts = {path.resolve() for path in changed if path.suffix.lower() == ".json"}
     if parts:
         ours += [path for path in _tracked() if not parts.isdisjoint(_parts_of(path))]
-    return list(dict.fromkeys(_place(path) for path in ours))
+    return list(dict.fromkeys(place for path in ours for place in _places(path)))
 
 
-def _place(path: Path) -> Path:
-    """The folder where it holds nothing but policies, as a registry's does; else the file."""
+def _places(path: Path) -> list[Path]:
+    """The folder where it holds nothing but policies, as a registry's does; else the file.
+
+    Of an exception in another folder: each policy there, since it may name any of them.
+    """
+    from xray_gate.policy.exception_document import is_exception_file
     from xray_gate.policy.files import is_test_file, policy_files
 
     folder = path.parent
     try:
-        if all(map(_is_ours, policy_files(folder))):
-            return folder
+        files = policy_files(folder)
     except PolicyError:
-        return folder
+        return [folder]
+    policies = [file for file in files if _is_ours(file)]
+    if len(policies) == len(files) or not policies:
+        return [folder]
+    if is_exception_file(path):
+        return policies
     if not is_test_file(path):
-        return path
+        return [path]
     own = folder / f"{path.name.rpartition('.test.')[0]}.yaml"
-    return own if own.is_file() else folder
+    return [own if own.is_file() else folder]
 
 
 def _is_yaml(path: Path) -> bool:

@@ -3,14 +3,16 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import replace
 from pathlib import Path
 
 import sqlalchemy
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from xray_gate.cli.finding import Finding, Outcome, finding
+from xray_gate.cli.lenience import CHECKS as LENIENCE
+from xray_gate.cli.lenience import lenience
 from xray_gate.core.errors import PolicyError
 from xray_gate.ledger.ledger import Ledger
 from xray_gate.ledger.schema import newest_revision, revision
@@ -29,24 +31,6 @@ _CONNECT_SECONDS = 10
 _INSTALL = "run `xray-gate install`"
 
 
-class Outcome(StrEnum):
-    """What a check found; `SKIPPED` where another finding stands in its way."""
-
-    OK = "ok"
-    WRONG = "wrong"
-    SKIPPED = "skipped"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One check. `text` is a line; `details` are the things that it is about, one each."""
-
-    check: str
-    outcome: Outcome
-    text: str
-    details: list[str] = field(default_factory=list)
-
-
 def examine(
     registry_uri: str, server: str | None, clock: Callable[[], float] = time.time
 ) -> Iterator[Finding]:
@@ -61,7 +45,7 @@ def examine(
     if server is not None:
         why_not = ask_server(server).why_not
         text = "its registry answers through the gate" if why_not is None else why_not
-        yield _finding("server", why_not is None, f"{server}: {text}")
+        yield finding("server", why_not is None, f"{server}: {text}")
 
 
 @contextmanager
@@ -79,7 +63,7 @@ def _of_database(
 ) -> Iterator[Finding]:
     missing = _unreachable(engine, uri)
     shown = uri.render_as_string(hide_password=True)
-    yield _finding("database", missing is None, f"{shown}: {missing or 'can be reached'}")
+    yield finding("database", missing is None, f"{shown}: {missing or 'can be reached'}")
     if missing is not None:
         return
     with engine.connect() as connection:
@@ -87,7 +71,8 @@ def _of_database(
         yield schema
         if schema.outcome is not Outcome.OK:
             text = "not asked: the ledger's tables are not those of this release"
-            for check in ("triggers", "trial", "runner", "queue", "promoted"):
+            checks = ("triggers", "trial", "runner", "queue", "promoted", *LENIENCE)
+            for check in checks:
                 yield Finding(check, Outcome.SKIPPED, text)
             return
         yield _triggers(connection)
@@ -97,10 +82,7 @@ def _of_database(
         yield _runner(found, clock())
         yield _queue(found, clock())
         yield _promoted(connection)
-
-
-def _finding(check: str, well: bool, text: str) -> Finding:
-    return Finding(check, Outcome.OK if well else Outcome.WRONG, text)
+        yield from lenience(connection, _freedom(connection), clock())
 
 
 def _unreachable(engine: Engine, uri: sqlalchemy.URL) -> str | None:
@@ -127,7 +109,7 @@ def _schema(connection: Connection) -> Finding:
             f"the ledger's tables are {there}, not this release's {wanted}; run `xray-gate "
             "install` of the newer release"
         )
-    return _finding("schema", there == wanted, text)
+    return finding("schema", there == wanted, text)
 
 
 def _triggers(connection: Connection) -> Finding:
@@ -138,7 +120,7 @@ def _triggers(connection: Connection) -> Finding:
         TriggerState.ABSENT: "are not installed, so a writer past the gate is not refused; "
         + _INSTALL,
     }[state]
-    return _finding("triggers", state is TriggerState.CURRENT, text)
+    return finding("triggers", state is TriggerState.CURRENT, text)
 
 
 def _trial(engine: Engine) -> Finding:
@@ -164,7 +146,7 @@ def _runner(found: Tallies, now: float) -> Finding:
     silent = max(0.0, now - found.last_runner)
     well = silent <= RUNNER_SILENT_AFTER
     text = f"last seen {_duration(silent)} ago"
-    return _finding("runner", well, text if well else f"{text}; start `xray-gate runner`")
+    return finding("runner", well, text if well else f"{text}; start `xray-gate runner`")
 
 
 def _queue(found: Tallies, now: float) -> Finding:
@@ -179,7 +161,16 @@ def _queue(found: Tallies, now: float) -> Finding:
 
 
 def _promoted(connection: Connection) -> Finding:
-    found = unadmitted(connection, _freedom(connection))
+    let_through = Ledger().promoted_by_break_glass(connection)
+    # Those have a check of their own, until somebody has reviewed them.
+    without = [
+        replace(
+            item,
+            promotions=tuple(p for p in item.promotions if (item.key, p) not in let_through),
+        )
+        for item in unadmitted(connection, _freedom(connection))
+    ]
+    found = [item for item in without if item.is_ready or item.promotions]
     if not found:
         return Finding("promoted", Outcome.OK, "nothing is promoted without an admission")
     text = (

@@ -13,6 +13,7 @@ from typing import NoReturn
 import click
 
 from xray_gate import __version__
+from xray_gate.cli.break_glass import break_glass
 from xray_gate.cli.calibrate import calibrate
 from xray_gate.cli.cleanse import cleanse
 from xray_gate.cli.demo import demo
@@ -47,8 +48,9 @@ def cli(verbose: bool) -> None:
     set_up(verbose)
 
 
-_GATE = (scan, runner, status, rescan, revoke, log, verify, keys, install, doctor)
-for command in (*_GATE, calibrate, filter_command, cleanse, policy, hook, demo):
+_GATE = (scan, runner, status, rescan, revoke, break_glass, log, verify, keys)
+_SITE = (install, doctor)
+for command in (*_GATE, *_SITE, calibrate, filter_command, cleanse, policy, hook, demo):
     cli.add_command(command)
 
 

@@ -1,6 +1,7 @@
 """`xray-gate policy`: whether policies can be defended, what they say and change."""
 
 import json
+import time
 from pathlib import Path
 from typing import Literal
 
@@ -22,24 +23,33 @@ def policy() -> None:
 def check(paths: tuple[Path, ...]) -> int:
     """Check policy files or folders; ends 1 when there is any finding.
 
-    What would only be better is said on stderr, and is none.
+    What would only be better is said on stderr, and is none. Exceptions beside them
+    (`*.exception.yaml`) are checked, too, and those that count are listed.
     """
     from xray_gate.policy.advice import advice
     from xray_gate.policy.coverage import coverage_findings
+    from xray_gate.policy.exception_document import is_exception_file
     from xray_gate.policy.files import read_policies
-    from xray_gate.policy.review import findings
+    from xray_gate.policy.review import exception_findings, exceptions_told, findings
 
+    now = time.time()
     found: list[str] = []
-    for path in paths:
+    # An exception is checked with the policies that it lies beside.
+    folders = [path.parent if is_exception_file(path) else path for path in paths]
+    for path in dict.fromkeys(folders):
         try:
             policies = read_policies(path)
         except PolicyError as error:
             found += str(error).splitlines()
             continue
+        found += policies.problems
         for item in policies.policies:
-            found += [f"{path}: {item.name}: {text}" for text in findings(item)]
             for text in advice(item):
                 echo(f"advice: {path}: {item.name}: {text}", err=True)
+            texts = [*findings(item), *exception_findings(item, now)]
+            found += [f"{path}: {item.name}: {text}" for text in texts]
+            for text in exceptions_told(item, now):
+                click.echo(one_line(f"{path}: {item.name}: {text}"))
         found += [f"{path}: {text}" for text in coverage_findings(policies)]
     for text in found:
         click.echo(one_line(text))
@@ -88,11 +98,13 @@ def test(paths: tuple[Path, ...]) -> int:
 
 
 @policy.command()
-def schema() -> int:
+@click.option("--exception", "of_exception", is_flag=True, help="That of an exception's file.")
+def schema(of_exception: bool) -> int:
     """Print the JSON Schema of a policy, for editors."""
-    from xray_gate.policy.json_schema import policy_schema
+    from xray_gate.policy.json_schema import exception_schema, policy_schema
 
-    click.echo(json.dumps(policy_schema(), indent=2))
+    found = exception_schema() if of_exception else policy_schema()
+    click.echo(json.dumps(found, indent=2))
     return int(ExitCode.PASSED)
 
 

@@ -1,12 +1,14 @@
 """A replay as people and programs read it."""
 
 import re
+import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from xray_gate.cli.foreign import one_line
 from xray_gate.core.printable import printable
+from xray_gate.core.verdict import excuses_text
 from xray_gate.policy.replay import Promoted, Rates, Replayed
 
 _NO_CHANGE = "No version changes its verdict or its admission."
@@ -27,6 +29,11 @@ class Replay:
         return [row for row in self.rows if row.is_changed]
 
     @property
+    def excused(self) -> list[Replayed]:
+        """The versions that exceptions would admit."""
+        return [row for row in self.rows if row.excused_by]
+
+    @property
     def stopped(self) -> list[Replayed]:
         """The versions that are promoted today and would be refused."""
         return [row for row in self.rows if row.stopped]
@@ -39,15 +46,21 @@ def as_text(replay: Replay) -> str:
         lines += [f"{row.ref}: {row.before} -> {row.after}", f"  policy  {row.policy or 'none'}"]
         lines += [f"  reason  {printable(reason)}" for reason in row.reasons]
         lines += [f"  is now  {_named(row.stopped)}"] if row.stopped else []
+        lines += [f"  by      {printable(_excuses(row))}"] if row.excused_by else []
     unchanged = [row for row in replay.stopped if not row.is_changed]
     lines += [f"{row.ref}: {row.after}, and is now {_named(row.stopped)}" for row in unchanged]
+    lines += [
+        f"{row.ref}: {row.after}, {printable(_excuses(row))}"
+        for row in replay.excused
+        if not row.is_changed
+    ]
     return "\n".join(map(one_line, [*lines, *_rates(replay)]))
 
 
 def as_markdown(replay: Replay) -> str:
     """For a comment on a pull request; what registrants named cannot break out of its cell."""
     lines = ["### Replay of the changed policies", "", _summary(replay), ""]
-    shown = [row for row in replay.rows if row.is_changed or row.stopped]
+    shown = [row for row in replay.rows if row.is_changed or row.stopped or row.excused_by]
     if shown:
         lines += [
             "| version | today | with this change | why | promoted today |",
@@ -70,6 +83,7 @@ def as_json(replay: Replay) -> dict[str, Any]:
         "scans": len(replay.rows),
         "changed": len(replay.changed),
         "promoted_and_refused": len(replay.stopped),
+        "admitted_by_exceptions": len(replay.excused),
         "rates": rates,
         "versions": [
             {
@@ -80,6 +94,7 @@ def as_json(replay: Replay) -> dict[str, Any]:
                 "after": {"verdict": row.after.verdict, "admitted": row.after.admits},
                 "reasons": list(row.reasons),
                 "promoted_and_refused": [list(one) for one in row.stopped],
+                "exceptions": [asdict(excuse) for excuse in row.excused_by],
             }
             for row in replay.rows
         ],
@@ -88,12 +103,19 @@ def as_json(replay: Replay) -> dict[str, Any]:
 
 def _summary(replay: Replay) -> str:
     changed, stopped = len(replay.changed), len(replay.stopped)
+    excused = len(replay.excused)
+    counted = f" {excused} would be admitted by exceptions." if excused else ""
     if not changed and not stopped:
-        return f"{len(replay.rows)} scans. {_NO_CHANGE}"
+        return f"{len(replay.rows)} scans. {_NO_CHANGE}{counted}"
     return (
         f"{len(replay.rows)} scans: {changed} change, {stopped} of those that are promoted today "
-        "would be refused."
+        f"would be refused.{counted}"
     )
+
+
+def _excuses(row: Replayed) -> str:
+    names = ", ".join(f"{one.name} ({one.rule})" for one in row.excused_by)
+    return f"{excuses_text(row.excused_by, time.time())}: {names}"
 
 
 def _rates(replay: Replay) -> Iterator[str]:
@@ -119,7 +141,7 @@ def _row(row: Replayed) -> str:
         row.ref,
         str(row.before),
         str(row.after) if row.is_changed else "the same",
-        "; ".join(row.reasons),
+        "; ".join([*row.reasons, *([_excuses(row)] if row.excused_by else [])]),
         _named(row.stopped),
     ]
     return "| " + " | ".join(_cell(cell) for cell in cells) + " |"

@@ -1,14 +1,18 @@
 """`xray-gate status [NAME[/VERSION]]`: what the ledger knows."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import click
 
+from xray_gate.cli.broken_glass import break_glass_lines
 from xray_gate.cli.foreign import one_line
 from xray_gate.cli.registry_option import registry_option
 from xray_gate.core.errors import InputError
+from xray_gate.core.printable import printable
+from xray_gate.core.verdict import Excuse, excuses_text
 from xray_gate.scan.work import VersionKey, VersionState
 
 
@@ -33,7 +37,8 @@ def status(
 ) -> int:
     """Show verdict, reasons and report of one version, or of every version of a name.
 
-    Without a name: what waits for a scan, and what runners have given up.
+    Without a name: what waits for a scan, what runners have given up, and what was promoted, or may
+    be, by a break-glass that nobody has reviewed.
     """
     from xray_gate.wiring import reading
 
@@ -54,7 +59,7 @@ def status(
     if output_format == "json":
         click.echo(json.dumps(rows, indent=2))
     elif not rows:
-        click.echo("no version waits for a scan, and none was given up")
+        click.echo("no version waits for a scan, none was given up, and nothing is to be reviewed")
     else:
         click.echo("\n\n".join(_text(row, tracking_uri) for row in rows))
     return 0
@@ -98,12 +103,13 @@ def _text(row: dict[str, Any], tracking_uri: str | None) -> str:
         lines.append(f"  next      xray-gate rescan {key.arguments}, to have it scanned")
     if row["verdict"] is not None:
         lines += _judged(row, key, tracking_uri)
-    return "\n".join(map(one_line, lines))
+    return "\n".join(map(one_line, [*lines, *_break_glass(row)]))
 
 
 def _judged(row: dict[str, Any], key: VersionKey, tracking_uri: str | None) -> list[str]:
     lines = [f"  verdict   {row['verdict']} (policy {row['policy']})"]
     lines += [f"  reason    {reason}" for reason in row["reasons"]]
+    lines += _exceptions(row["exceptions"])
     if row["digest"]:
         lines.append(f"  digest    {row['digest']}")
     if row["run_id"]:
@@ -112,6 +118,23 @@ def _judged(row: dict[str, Any], key: VersionKey, tracking_uri: str | None) -> l
     if row["state"] == VersionState.DEAD_LETTER:
         lines.append(f"  next      xray-gate rescan {key.name}/{key.version}, when that is mended")
     return lines
+
+
+def _break_glass(row: dict[str, Any]) -> list[str]:
+    return [f"  {line}" for one in row["break_glass"] for line in break_glass_lines(one)]
+
+
+def _exceptions(rows: list[dict[str, Any]]) -> list[str]:
+    excuses = [Excuse(**row) for row in rows]
+    if not excuses:
+        return []
+    return [
+        f"  exception {excuses_text(excuses, time.time())}",
+        *(
+            f"            {printable(f'{one.name}: {one.rule}, ticket {one.ticket}')}"
+            for one in excuses
+        ),
+    ]
 
 
 def _waiting(row: dict[str, Any]) -> list[str]:

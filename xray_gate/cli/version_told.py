@@ -1,13 +1,15 @@
 """A version's verdict, rule by rule, as people and programs read it."""
 
+import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 from xray_gate.cli.applied_rules import applied_rules, remedies
 from xray_gate.cli.foreign import one_line
 from xray_gate.core.evidence import Evidence
 from xray_gate.core.printable import time_text
-from xray_gate.core.verdict import Enforcement
+from xray_gate.core.verdict import Enforcement, excuses_text
 from xray_gate.policy.difference import difference
 from xray_gate.policy.explanation import decision_text
 from xray_gate.policy.files import PolicySet
@@ -92,6 +94,10 @@ def _judged(version: ExplainedVersion, evidence: Evidence, judged: Judged) -> It
     admitted = "admitted" if decision.admits else "not admitted"
     mode = "" if decision.enforcement is Enforcement.ENFORCE else f" ({decision.enforcement})"
     yield f"so        {decision.verdict}, {admitted}{mode}"
+    if decision.excused_by:
+        yield f"exception {excuses_text(decision.excused_by, time.time())}"
+        for one in decision.excused_by:
+            yield f"            {one.name}: {one.rule}, ticket {one.ticket}"
     yield from (f"reason    {reason}" for reason in decision.reasons)
     key, state = version.registration.key, version.registration.state
     for text in remedies(key, state, rules, decision.verdict):
@@ -150,6 +156,7 @@ def _judged_json(version: ExplainedVersion, judged: Judged | None) -> dict[str, 
         "admitted": decision.admits,
         "mode": decision.enforcement,
         "reasons": list(decision.reasons),
+        "exceptions": [asdict(one) for one in decision.excused_by],
         "probe_accuracy": None,
         "rules": [],
         "to_pass": [],

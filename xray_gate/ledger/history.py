@@ -21,10 +21,11 @@ _PROMOTABLE = ((VersionState.ADMITTED, 1), (VersionState.REFUSED, 3))
 _STAGES = ("Staging", "Production")
 
 
-def past_scans(connection: Connection, workspace: str) -> Iterator[PastScan]:
+def past_scans(connection: Connection, workspace: str, now: float) -> Iterator[PastScan]:
     """Every version of a workspace that has evidence and is not deleted, oldest first.
 
-    Evidence is read some hundreds at a time: a ledger may hold more than fits into memory.
+    `now`, in seconds since the epoch, is when an exception must not have ended. Evidence is read
+    some hundreds at a time: a ledger may hold more than fits into memory.
     """
     aliases, tags = _aliases(connection, workspace), _tags(connection, workspace)
     statement = (
@@ -33,6 +34,7 @@ def past_scans(connection: Connection, workspace: str) -> Iterator[PastScan]:
             scans.c.evidence,
             of_newest_verdict(verdicts.c.verdict).label("verdict"),
             of_newest_verdict(verdicts.c.admits).label("admits"),
+            of_newest_verdict(verdicts.c.admits_until).label("admits_until"),
             mlflow_tables.versions.c.current_stage,
         )
         .join(scans, scans.c.scan_id == registrations.c.scan_id)
@@ -53,10 +55,11 @@ def past_scans(connection: Connection, workspace: str) -> Iterator[PastScan]:
         .execution_options(yield_per=_AT_ONCE)
     )
     for row in connection.execute(statement):
-        yield _past(row, aliases[(row.name, row.version)], tags[row.name])
+        yield _past(row, aliases[(row.name, row.version)], tags[row.name], now)
 
 
-def _past(row: Row[Any], aliases: list[str], tags: dict[str, str]) -> PastScan:
+def _past(row: Row[Any], aliases: list[str], tags: dict[str, str], now: float) -> PastScan:
+    ended = row.admits_until is not None and row.admits_until <= now
     promoted: list[Promoted] = [("alias", alias) for alias in sorted(aliases)]
     if row.current_stage in _STAGES:
         promoted.append(("stage", row.current_stage))
@@ -65,7 +68,7 @@ def _past(row: Row[Any], aliases: list[str], tags: dict[str, str]) -> PastScan:
         registered_model=row.name,
         evidence=Evidence.from_json(json.loads(row.evidence)),
         verdict=Verdict(row.verdict),
-        admitted=(row.state, row.admits) in _PROMOTABLE,
+        admitted=(row.state, row.admits) in _PROMOTABLE and not ended,
         promoted=tuple(promoted),
         withdrawn=row.state == VersionState.REVOKED,
         tags=tags,

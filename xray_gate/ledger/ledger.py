@@ -5,6 +5,7 @@ it causes, a promotion with the check that allows it.
 """
 
 from xray_gate.ledger.audit_log import AuditLog
+from xray_gate.ledger.break_glass import BreakGlasses
 from xray_gate.ledger.free_promotions import FreePromotions
 from xray_gate.ledger.notices import Notices
 from xray_gate.ledger.records import Records
@@ -12,5 +13,5 @@ from xray_gate.ledger.registrations import Registrations
 from xray_gate.ledger.revocations import Revocations
 
 
-class Ledger(Registrations, Records, Revocations, Notices, FreePromotions, AuditLog):
+class Ledger(Registrations, Records, Revocations, Notices, FreePromotions, BreakGlasses, AuditLog):
     """The ledger's operations. Holds no state of its own."""

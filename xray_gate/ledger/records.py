@@ -1,13 +1,13 @@
 """Evidence and verdicts, kept apart from each other and for ever."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection, bindparam, insert, select
 
 from xray_gate.core.evidence import Evidence
-from xray_gate.core.verdict import Decision, Verdict
-from xray_gate.ledger.newest import of_newest_verdict
+from xray_gate.core.verdict import Decision, Excuse, Verdict
 from xray_gate.ledger.tables import registrations, revocations, scans, verdicts
 from xray_gate.scan.work import Proof, RecordedVerdict, Registration, Revocation, VersionState
 
@@ -23,10 +23,12 @@ _PROOF = (
         revocations.c.digest,
         revocations.c.reason,
         revocations.c.revoked_by,
-        of_newest_verdict(verdicts.c.admits).label("admits"),
+        verdicts.c.admits,
+        verdicts.c.exceptions,
     )
     .outerjoin(revocations, revocations.c.digest == scans.c.digest)
-    .order_by(revocations.c.id.desc())
+    .outerjoin(verdicts, verdicts.c.registration_id == registrations.c.id)
+    .order_by(revocations.c.id.desc(), verdicts.c.id.desc())
     .limit(1)
 )
 
@@ -44,6 +46,7 @@ class VerdictRow:
     run_id: str | None
     digest: str | None
     created_at: float
+    excused_by: tuple[Excuse, ...] = ()
 
 
 _READY_ONLY, _PROMOTIONS_ONLY = 2, 3
@@ -88,6 +91,8 @@ class Records:
                 policy_digest=policy[1],
                 created_at=now,
                 attestation=attestation,
+                exceptions=_written(decision.excused_by),
+                admits_until=decision.admits_until,
             )
         )
         assert result.inserted_primary_key is not None
@@ -104,19 +109,23 @@ class Records:
         if row is None:
             return None
         gone = None if row.digest is None else Revocation(row.digest, row.reason, row.revoked_by)
-        return Proof(Evidence.from_json(json.loads(row.evidence)), gone, row.admits == 1)
+        evidence = Evidence.from_json(json.loads(row.evidence))
+        return Proof(evidence, gone, row.admits == 1, read_excuses(row.exceptions))
 
     def newest_verdict(
         self, connection: Connection, registration: Registration
     ) -> RecordedVerdict | None:
         """The verdict on a registration that was recorded last, or None before any."""
         row = connection.execute(
-            select(verdicts.c.verdict, verdicts.c.reasons)
+            select(verdicts.c.verdict, verdicts.c.reasons, verdicts.c.exceptions)
             .where(verdicts.c.registration_id == registration.id)
             .order_by(verdicts.c.id.desc())
             .limit(1)
         ).first()
-        return row and RecordedVerdict(Verdict(row.verdict), tuple(json.loads(row.reasons)))
+        if row is None:
+            return None
+        reasons = tuple(json.loads(row.reasons))
+        return RecordedVerdict(Verdict(row.verdict), reasons, read_excuses(row.exceptions))
 
     def attestation_of(self, connection: Connection, registration: Registration) -> str | None:
         """The signed envelope of the newest verdict's scan, or None where nobody signed it.
@@ -164,6 +173,7 @@ class Records:
                 run_id=row.run_id,
                 digest=row.digest,
                 created_at=row.created_at,
+                excused_by=read_excuses(row.exceptions),
             )
             for row in rows
         ]
@@ -174,3 +184,12 @@ def _admits(decision: Decision) -> int:
     if not decision.admits:
         return _PROMOTIONS_ONLY if decision.promotes else 0
     return 1 if decision.promotes else _READY_ONLY
+
+
+def _written(excuses: Sequence[Excuse]) -> str | None:
+    return json.dumps([asdict(excuse) for excuse in excuses]) if excuses else None
+
+
+def read_excuses(text: str | None) -> tuple[Excuse, ...]:
+    """The exceptions of a row of `verdicts`."""
+    return () if text is None else tuple(Excuse(**one) for one in json.loads(text))

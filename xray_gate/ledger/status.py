@@ -1,5 +1,6 @@
 """A registration and its newest verdict, as a person asks for them."""
 
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection
@@ -30,4 +31,6 @@ def status_row(
         "digest": newest and newest.digest,
         "scan_id": newest and newest.scan_id,
         "run_id": newest and newest.run_id,
+        "exceptions": [asdict(excuse) for excuse in newest.excused_by] if newest else [],
+        "break_glass": [one.to_json() for one in ledger.break_glasses(connection, registration)],
     }

@@ -1,8 +1,9 @@
 """The ledger's tables, beside MLflow's own in the registry's database.
 
-`scans`, `verdicts`, `revocations` and `log` only grow. `registrations` is the work queue;
-`policy_sets` and `runners` are what server and runners tell each other. Times are seconds since the
-epoch, but in `log`, whose lines are hashed as people read them.
+`scans`, `verdicts`, `revocations` and `log` only grow; so does `break_glass`, where a use and a
+review are added once. `registrations` is the work queue; `policy_sets` and `runners` are what
+server and runners tell each other. Times are seconds since the epoch, but in `log`, whose lines are
+hashed as people read them.
 `free_promotions` is empty but within a transaction of the gate's: there it tells the triggers which
 aliases and stages need no verdict.
 """
@@ -75,6 +76,9 @@ verdicts = Table(
     Column("created_at", Float, nullable=False),
     # The signed envelope, where the runner had a key.
     Column("attestation", Text, nullable=True),
+    # The exceptions that admitted it, as JSON, and when the first of them ends.
+    Column("exceptions", Text, nullable=True),
+    Column("admits_until", Float, nullable=True),
 )
 
 revocations = Table(
@@ -85,6 +89,30 @@ revocations = Table(
     Column("reason", Text, nullable=False),
     Column("revoked_by", String(200), nullable=False),
     Column("created_at", Float, nullable=False),
+)
+
+break_glass = Table(
+    "xray_gate_break_glass",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column(
+        "registration_id",
+        ForeignKey("xray_gate_registrations.id"),
+        nullable=False,
+        index=True,
+    ),
+    Column("digest", String(80), nullable=False),
+    Column("kind", String(10), nullable=False),
+    Column("value", String(256), nullable=False),
+    Column("justification", Text, nullable=False),
+    Column("ticket", String(500), nullable=True),
+    Column("opened_by", String(200), nullable=False),
+    Column("opened_at", Float, nullable=False),
+    Column("until", Float, nullable=False),
+    Column("used_at", Float, nullable=True),
+    Column("reviewed_by", String(200), nullable=True),
+    Column("reviewed_at", Float, nullable=True),
+    Column("note", Text, nullable=True),
 )
 
 policy_sets = Table(

@@ -23,9 +23,9 @@ from xray_gate.ledger.tables import registrations, verdicts
 from xray_gate.scan.work import Promotion, VersionKey, VersionState
 
 _WITHOUT_FILES = ("dummy-source", "prompt-template")
-_NOT_READY = ("PENDING_REGISTRATION", "FAILED_REGISTRATION")
+NOT_READY = ("PENDING_REGISTRATION", "FAILED_REGISTRATION")
 _NO_PROMOTION = ("None", "Archived")
-_DELETED = "Deleted_Internal"
+DELETED_STAGE = "Deleted_Internal"
 _LOCATION = func.coalesce(func.nullif(_versions.c.storage_location, ""), _versions.c.source)
 
 
@@ -49,13 +49,14 @@ def unadmitted(
     """Every version that is READY, in a stage or under an alias without an admitting verdict.
 
     Asks what the triggers ask, of versions that are there: they were written before the gate, or
-    past it. `is_free` says of a registered model's name and a promotion that it needs no verdict.
+    past it. Whether an exception has ended is another question (`coverage`). `is_free` says of a
+    registered model's name and a promotion that it needs no verdict.
     """
     promotions: dict[VersionKey, list[Promotion]] = {}
     ready: dict[VersionKey, bool] = {}
     for row in connection.execute(_promoted()):
         key = VersionKey(row.workspace, row.name, row.version)
-        ready[key] = row.status not in _NOT_READY and not row.may_be_ready
+        ready[key] = row.status not in NOT_READY and not row.may_be_ready
         held = promotions.setdefault(key, [])
         if row.alias is not None:
             held.append(Promotion("alias", row.alias))
@@ -78,14 +79,14 @@ def _promoted() -> Select[Any]:
     )
     stage = func.coalesce(_versions.c.current_stage, "None")
     promoted = or_(
-        func.coalesce(_versions.c.status, "").not_in(_NOT_READY),
+        func.coalesce(_versions.c.status, "").not_in(NOT_READY),
         stage.not_in(_NO_PROMOTION),
         _aliases.c.alias.is_not(None),
     )
     return (
         select(_versions, _aliases.c.alias, _may_be_ready().label("may_be_ready"))
         .outerjoin(_aliases, of_version)
-        .where(stage != _DELETED, promoted, ~_is_admitted(), ~_is_prompt())
+        .where(stage != DELETED_STAGE, promoted, ~_is_admitted(), ~is_prompt())
         .order_by(_versions.c.workspace, _versions.c.name, _versions.c.version, _aliases.c.alias)
     )
 
@@ -123,7 +124,8 @@ def _registered(condition: ColumnElement[bool]) -> ColumnElement[bool]:
     )
 
 
-def _is_prompt() -> ColumnElement[bool]:
+def is_prompt() -> ColumnElement[bool]:
+    """Whether a row of MLflow's versions is a prompt, which has nothing to scan."""
     # The tag alone is not believed: a prompt has no files.
     return and_(
         func.coalesce(_versions.c.source, "").in_(_WITHOUT_FILES),

@@ -72,6 +72,21 @@ def _unsafe_rule(policy: Policy, undecided_class: str | None) -> str | None:
     return "unsafe_admit_undecided" if policy.document.unsafe_admit_undecided else None
 
 
+def leaves_something_open(policy: Policy, evidence: Evidence, decision: Decision) -> bool:
+    """Whether, besides what detectors found, something stood in the way of a pass.
+
+    Of a version that failed the reasons do not say so: a finding is enough.
+    """
+    if evidence.probes is None or evidence.obstacle is not None:
+        return True
+    if decision.verdict is Verdict.UNDECIDED:
+        return True
+    found = {item.name for item in decision.judgements if item.outcome is Outcome.FAILED}
+    required = [name for name in _required(policy, evidence) if name not in found]
+    others = [item for item in decision.judgements if item.outcome is not Outcome.FAILED]
+    return any(True for _ in _doubts(required, others))
+
+
 def _judged(policy: Policy, evidence: Evidence, detector: DetectorEvidence) -> DetectorJudgement:
     """As `judge`; why a detector did not run is said anew, by this policy."""
     judgement = judge(policy, evidence, detector)

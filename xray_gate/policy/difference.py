@@ -78,6 +78,11 @@ def _changes(before: Policy, after: Policy) -> Iterator[Change]:
         if one != other and path not in _PLACES:
             yield Change(path, one, other, effect_of(path, one, other))
     yield from _modes(old, new)
+    granted, still_granted = _exceptions(before), _exceptions(after)
+    for path in sorted(granted.keys() | still_granted.keys()):
+        one, other = granted.get(path), still_granted.get(path)
+        if one != other:
+            yield Change(path, one, other, effect_of(path, one, other))
     if before.calibration != after.calibration:
         one, other = _title(before), _title(after)
         yield Change("calibration", one, other, Effect.OTHER)
@@ -91,6 +96,13 @@ def _modes(old: dict[str, Any], new: dict[str, Any]) -> Iterator[Change]:
     for path, (one, other) in pairs.items():
         if one != other:
             yield Change(path, one, other, effect_of(path, one, other))
+
+
+def _exceptions(policy: Policy) -> dict[str, str]:
+    return {
+        f"exception {one.name}": f"{one.model[:19]} in spite of {one.rule} until {one.expires}"
+        for one in policy.exceptions
+    }
 
 
 def _title(policy: Policy) -> str | None:

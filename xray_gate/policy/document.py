@@ -202,6 +202,18 @@ class IsolationSpec(Strict):
         return LeastIsolation(pickled, self.other)
 
 
+class ExceptionsSpec(Strict):
+    """That reviewed exceptions count, and how many days one may last at most."""
+
+    most_days: int = Field(ge=1, le=366)
+
+
+class BreakGlassSpec(Strict):
+    """That an operator may let one promotion through, and for how many minutes it may be used."""
+
+    minutes: int = Field(ge=1, le=1440)
+
+
 _ADDED_LATER = (
     "formats",
     "decision",
@@ -213,6 +225,8 @@ _ADDED_LATER = (
     "precedence",
     "unsafe_admit_undecided",
     "unsafe_admit_not_applicable",
+    "exceptions",
+    "break_glass",
 )
 
 
@@ -248,6 +262,8 @@ class PolicyDocument(Strict):
     same_bytes: Literal["snapshot", "verify"] = "snapshot"
     max_age_days: float | None = Field(default=None, gt=0)
     isolation: IsolationSpec = IsolationSpec()
+    exceptions: ExceptionsSpec | None = None
+    break_glass: BreakGlassSpec | None = None
     unsafe_allow_unscanned_reads: bool = False
     unsafe_unchecked_code: bool = False
     unsafe_admit_undecided: bool = False

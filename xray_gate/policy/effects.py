@@ -69,6 +69,11 @@ def _longest(value: Any) -> float:
     return float("-inf") if value is None else -float(value)
 
 
+def _allowed(value: Any) -> float:
+    """Of what a policy allows for so long: None is not at all."""
+    return 0.0 if value is None else -float(value)
+
+
 def _bound(before: Any, after: Any) -> Effect:
     """A bound and its side: one more is stricter, one less weaker."""
     if before is None or after is None:
@@ -160,6 +165,9 @@ _RULES: tuple[tuple[str, _Rule], ...] = (
     (r"decision\.threshold", _less),
     (r"min_probe_accuracy", _more),
     (r"max_age_days", _by(_longest)),
+    (r"exceptions\.most_days|break_glass\.minutes", _by(_allowed)),
+    # Whatever changes about one, somebody has to look at what it admits.
+    (r"exception .*", lambda _, after: Effect.STRICTER if after is None else Effect.WEAKER),
     (r"same_bytes", _ranks(("verify",), ("snapshot",))),
     (r"isolation\.(pickled|other)", _ranks(*((one,) for one in ISOLATIONS))),
     (r"promotion\.free_aliases", _set(None, **_SUPERSET_IS_WEAKER)),

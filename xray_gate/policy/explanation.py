@@ -74,6 +74,7 @@ def explain_policy(policy: Policy) -> list[str]:
         f"  Same bytes: {_SAME_BYTES[document.same_bytes]}.",
         *_age(document.max_age_days),
         *_asked(policy),
+        *_exceptions(policy),
         *_training_data(policy),
         "  Detectors, in the order in which they run:",
         *(
@@ -141,6 +142,20 @@ def _asked(policy: Policy) -> Iterator[str]:
     if policy.probes_digest is not None:
         place = policy.probes_uri or policy.probes
         yield f"  Probes: {place}, with the digest {policy.probes_digest}."
+
+
+def _exceptions(policy: Policy) -> Iterator[str]:
+    allowed = policy.document.exceptions
+    if allowed is not None:
+        yield (
+            f"  Exceptions: reviewed ones of at most {allowed.most_days} days admit what does not "
+            f"pass ({len(policy.exceptions)} beside it)."
+        )
+    if policy.document.break_glass is not None:
+        yield (
+            "  Break-glass: an operator may let one promotion through, to be made within "
+            f"{policy.document.break_glass.minutes} minutes and reviewed afterwards."
+        )
 
 
 def _training_data(policy: Policy) -> Iterator[str]:

@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Collection, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,19 @@ from xray_gate.core.model_ref import is_uri
 from xray_gate.policy import matching
 from xray_gate.policy.calibration import Calibration, read_calibration
 from xray_gate.policy.document import LoggedTrainingData, PolicyDocument, ProbesSpec
+from xray_gate.policy.exception_document import (
+    ExceptionDocument,
+    assigned,
+    exception_files,
+    is_exception_file,
+    read_exceptions,
+)
 from xray_gate.policy.matching import Subject
 from xray_gate.policy.text import line_of, parse_document
 from xray_gate.policy.xray_thresholds import CalibratedBounds
 
 _NAMED = "detectors.model_xray.thresholds.calibration"
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -28,7 +37,8 @@ class Policy:
 
     It is self-contained, so that it can be kept and replayed without its files. `probes` and
     `training_data` are their paths, where the document gives them; `probes_uri` is a place in an
-    artifact store instead of a path, `probes_digest` what they must be.
+    artifact store instead of a path, `probes_digest` what they must be. `exceptions` are those that
+    name it; they are no part of its digest, since they change no verdict.
     """
 
     document: PolicyDocument
@@ -37,6 +47,7 @@ class Policy:
     training_data: Path | None = None
     probes_uri: str | None = None
     probes_digest: str | None = None
+    exceptions: tuple[ExceptionDocument, ...] = ()
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -72,10 +83,13 @@ class Policy:
     def to_json(self) -> dict[str, Any]:
         """As JSON values, for the ledger."""
         places = {"probes": self.probes, "training_data": self.training_data}
+        exceptions = [one.model_dump(mode="json", by_alias=True) for one in self.exceptions]
         return {
             **self._decisive(),
             **{name: None if path is None else str(path) for name, path in places.items()},
             "probes_uri": self.probes_uri,
+            # Not where there are none, so that such a set keeps the digest that it always had.
+            **({"exceptions": exceptions} if exceptions else {}),
         }
 
     @classmethod
@@ -90,6 +104,9 @@ class Policy:
                 training_data=_path(data.get("training_data")),
                 probes_uri=data.get("probes_uri"),
                 probes_digest=data.get("probes_digest"),
+                exceptions=tuple(
+                    ExceptionDocument.model_validate(one) for one in data.get("exceptions", ())
+                ),
             )
         except (ValidationError, KeyError, TypeError) as error:
             raise PolicyError(
@@ -100,9 +117,13 @@ class Policy:
 
 @dataclass(frozen=True)
 class PolicySet:
-    """All policies of a registry."""
+    """All policies of a registry.
+
+    `problems`: exceptions beside them that cannot count, each with file, line, key and remedy.
+    """
 
     policies: tuple[Policy, ...]
+    problems: tuple[str, ...] = ()
 
     def match(
         self,
@@ -159,9 +180,12 @@ class PolicyPlace:
     def current(self) -> PolicySet:
         """The policies as they are now; `PolicyError` while any of them is broken."""
         files = policy_files(self._path)
-        stamp = tuple(_stamp(path) for path in [*files, *self._calibrations])
+        excuses = exception_files(self._path)
+        stamp = tuple(_stamp(path) for path in [*files, *excuses, *self._calibrations])
         if stamp != self._seen:
             self._policies = _read_files(self._path, files)
+            for problem in self._policies.problems:
+                _logger.warning("an exception does not count: %s", problem)
             # The stamp is older than what was read. Of a calibration that is new here it holds
             # nothing, so the next call reads once more.
             self._seen = stamp
@@ -172,7 +196,8 @@ class PolicyPlace:
 def read_policies(path: Path) -> PolicySet:
     """Read a policy file, or every `*.yaml` and `*.yml` of a folder.
 
-    Sub-folders and files of declared results (`*.test.yaml`) are left out.
+    Sub-folders and files of declared results (`*.test.yaml`) are left out; exceptions
+    (`*.exception.yaml`) are read as such, also those beside a policy's own file.
     """
     return _read_files(path, policy_files(path))
 
@@ -184,14 +209,18 @@ def _read_files(path: Path, files: Sequence[Path]) -> PolicySet:
         seen[policy.name] = seen.get(policy.name, 0) + 1
         if seen[policy.name] > 1:
             raise PolicyError(f"{path}: two policies are named {policy.name!r}; rename one")
-    return PolicySet(policies)
+    read, unread = read_exceptions(exception_files(path))
+    documents = [policy.document for policy in policies]
+    found, problems = assigned(read, documents, all_policies=path.is_dir())
+    with_them = (replace(policy, exceptions=found.get(policy.name, ())) for policy in policies)
+    return PolicySet(tuple(with_them), (*unread, *problems))
 
 
 def policy_files(path: Path) -> list[Path]:
     """The files that `read_policies` reads; `PolicyError` when there are none."""
     if path.is_dir():
         files = sorted([*path.glob("*.yaml"), *path.glob("*.yml")])
-        files = [file for file in files if not is_test_file(file)]
+        files = [file for file in files if not is_test_file(file) and not is_exception_file(file)]
         if not files:
             raise PolicyError(f"{path}: the folder holds no policy; put a .yaml file there")
         return files

@@ -6,8 +6,9 @@ from typing import Literal
 
 from xray_gate.core.errors import PolicyError
 from xray_gate.core.evidence import Evidence
-from xray_gate.core.verdict import Decision, Enforcement, Place, Verdict, undecided
+from xray_gate.core.verdict import Decision, Enforcement, Excuse, Place, Verdict, undecided
 from xray_gate.policy.decision import decide
+from xray_gate.policy.exceptions import excused
 from xray_gate.policy.f1_threshold import share_interval
 from xray_gate.policy.files import Policy, PolicySet
 
@@ -51,6 +52,7 @@ class Replayed:
 
     `policy` is the name of the one that matches, or None; `reasons` are of the verdict `after`.
     `stopped`: what leads to the version today and needs an admission that it would not have.
+    `excused_by`: the exceptions that would admit it.
     """
 
     ref: str
@@ -60,6 +62,7 @@ class Replayed:
     policy: str | None
     reasons: tuple[str, ...]
     stopped: tuple[Promoted, ...] = ()
+    excused_by: tuple[Excuse, ...] = ()
 
     @property
     def is_changed(self) -> bool:
@@ -70,14 +73,17 @@ class Replayed:
 IsFree = Callable[[Policy, Promoted], bool]
 
 
-def replay(policies: PolicySet, scans: Iterable[PastScan], is_free: IsFree) -> Iterator[Replayed]:
+def replay(
+    policies: PolicySet, scans: Iterable[PastScan], is_free: IsFree, now: float
+) -> Iterator[Replayed]:
     """Every scan under the one of `policies` that matches its registered model.
 
     As at a registration: without a policy, or with two, nothing is admitted; nor is what was
     withdrawn. Whether bytes were kept, and how old a scan may be, is left to a promotion.
+    `now`, in seconds since the epoch, is when exceptions have to count.
     """
     for scan in scans:
-        yield _replayed(policies, scan, is_free)
+        yield _replayed(policies, scan, is_free, now)
 
 
 def judged(
@@ -100,10 +106,12 @@ def judged(
     return policy, decide(policy, evidence, Place.PROMOTION)
 
 
-def _replayed(policies: PolicySet, scan: PastScan, is_free: IsFree) -> Replayed:
+def _replayed(policies: PolicySet, scan: PastScan, is_free: IsFree, now: float) -> Replayed:
     policy, decision = judged(policies, scan.registered_model, scan.evidence, scan.tags)
     if policy is not None and scan.withdrawn:
         decision = undecided("its bytes were withdrawn")
+    elif policy is not None:
+        decision = excused(policy, scan.evidence, decision, now)
     stopped = () if decision.admits else scan.promoted
     if policy is not None:
         stopped = tuple(one for one in stopped if not is_free(policy, one))
@@ -115,6 +123,7 @@ def _replayed(policies: PolicySet, scan: PastScan, is_free: IsFree) -> Replayed:
         policy=None if policy is None else policy.name,
         reasons=decision.reasons,
         stopped=stopped,
+        excused_by=decision.excused_by,
     )
 
 
@@ -164,7 +173,8 @@ def rates(rows: Sequence[Replayed], labels: Mapping[str, Label]) -> tuple[Rates,
 
 def enforced(policies: PolicySet) -> PolicySet:
     """The same policies as if each were enforced: what a step to `enforce` would refuse."""
-    return PolicySet(tuple(_enforced(policy) for policy in policies.policies))
+    found = tuple(_enforced(policy) for policy in policies.policies)
+    return PolicySet(found, policies.problems)
 
 
 def _enforced(policy: Policy) -> Policy:

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 
-from xray_gate.core.verdict import Enforcement, Place
+from xray_gate.core.verdict import Enforcement, Place, expiry_text
 from xray_gate.policy.calibration_review import calibration_findings
 from xray_gate.policy.detector_specs import FAMILIES
 from xray_gate.policy.document import PolicyDocument
+from xray_gate.policy.exception_document import why_not_today
+from xray_gate.policy.exceptions import counting
 from xray_gate.policy.files import Policy, calibrated_bounds
 from xray_gate.policy.globs import matches_glob
 
@@ -22,6 +24,7 @@ def findings(policy: Policy) -> list[str]:
         *_weakened(policy),
         *_promotion(policy),
         *_chosen_by_others(policy),
+        *_allowed(policy),
         *_xray(policy),
         *_sweep(policy),
         *_b3d(policy),
@@ -131,6 +134,37 @@ def _chosen_by_others(policy: Policy) -> Iterator[str]:
             "match.flavours asks for flavours, which whoever registers a version writes into its "
             "MLmodel, and with them the policy; match by name, or make sure that this one is no "
             "weaker than the policy of models without the flavours"
+        )
+
+
+def _allowed(policy: Policy) -> Iterator[str]:
+    exceptions = policy.document.exceptions
+    if exceptions is not None:
+        yield (
+            f"exceptions of up to {exceptions.most_days} days may admit what does not pass; "
+            "remove `exceptions` when none is needed"
+        )
+    if policy.document.break_glass is not None:
+        yield (
+            "break_glass lets an operator promote what does not pass, on their word alone; remove "
+            "it where nobody has to at night"
+        )
+
+
+def exception_findings(policy: Policy, now: float) -> Iterator[str]:
+    """Each of the policy's exceptions that does not count at `now`, with the remedy."""
+    for one in policy.exceptions:
+        problem = why_not_today(one, now)
+        if problem is not None:
+            yield f"the exception {one.name}: {problem}"
+
+
+def exceptions_told(policy: Policy, now: float) -> Iterator[str]:
+    """Each of the policy's exceptions that counts at `now`: whose, for what, how long."""
+    for one in counting(policy, now):
+        yield (
+            f"exception {one.name}: admits {one.model[:19]} in spite of {one.rule}, "
+            f"{expiry_text(one.ends_at, now)} (owner {one.owner}, ticket {one.ticket})"
         )
 
 

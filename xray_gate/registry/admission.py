@@ -2,25 +2,23 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from mlflow.exceptions import MlflowException
 from sqlalchemy import Connection
 
 from xray_gate.core.errors import XrayGateError
 from xray_gate.core.evidence import Evidence
-from xray_gate.core.verdict import Decision, Enforcement, Place, Verdict
-from xray_gate.policy.decision import decide
+from xray_gate.core.verdict import Decision, Enforcement, Place
 from xray_gate.policy.document import PolicyDocument
+from xray_gate.policy.exceptions import decide_now, excuse_for_age
 from xray_gate.policy.files import Policy, PolicySet
 from xray_gate.registry.comparison import Comparison, ScannedFiles
 from xray_gate.registry.policy_choice import PolicyChoice
 from xray_gate.registry.ports import LedgerPort
-from xray_gate.registry.refusal import MESSAGE_START
-from xray_gate.scan.work import RecordedVerdict, Registration, VersionKey, VersionState
+from xray_gate.scan.work import Proof, Registration, VersionKey, VersionState
 
-_BEFORE_THE_GATE = "it was registered before the gate and never scanned; register it again"
+BEFORE_THE_GATE = "it was registered before the gate and never scanned; register it again"
 _NOT_KEPT = (
     "its bytes were not kept when it was scanned, as the policy wants it today (`same_bytes`), so "
     "they may have changed; register it again"
@@ -35,13 +33,15 @@ _logger = logging.getLogger(__name__)
 class Admission:
     """An answer to 'may this version be promoted?'; `why_not` is None for yes.
 
-    `is_recorded`: whether the ledger says so already.
+    `is_judged`: whatever the answer is, it is about bytes that are still those that were scanned.
+    `is_recorded`: whether the ledger says so already, by the same exceptions.
     """
 
     why_not: str | None
     evidence: Evidence | None = None
     decision: Decision | None = None
     registration: Registration | None = None
+    is_judged: bool = False
     is_recorded: bool = False
 
 
@@ -88,35 +88,43 @@ class Admissions:
         """
         registration = self._ledger.current(connection, key, lock=True)
         if registration is None:
-            return Admission(_BEFORE_THE_GATE)
-        if (unjudged := _unjudged(registration, location)) is not None:
-            return Admission(unjudged)
+            return Admission(BEFORE_THE_GATE)
+        if (left := _unjudged(registration, location)) is not None:
+            return Admission(left)
         proof = self._ledger.proof_of(connection, registration)
         if proof is None:
             return Admission("there is no evidence for it; register it again")
         if proof.revocation is not None:
             return Admission(f"it was {proof.revocation}; register another one")
-        evidence = proof.evidence
-        document, decision = policy.document, decide(policy, evidence, place)
+        judged = self._judged(policy, registration, proof.evidence, place)
+        return replace(judged, is_recorded=_is_recorded(judged, proof))
+
+    def _judged(
+        self, policy: Policy, registration: Registration, evidence: Evidence, place: Place
+    ) -> Admission:
+        now = self._clock()
+        document, decision = policy.document, decide_now(policy, evidence, now, place)
+        is_enforced = decision.enforcement is Enforcement.ENFORCE
+        if not is_enforced and not decision.excused_by:
+            return Admission(None, evidence, decision, registration)
+        other = self._may_be_other(registration, document, evidence.model.digest)
+        if not is_enforced:
+            # The mode here asks for no exception; those for promotions are for the scanned bytes.
+            kept = decision if other is None else replace(decision, excused_by=())
+            return Admission(None, evidence, kept, registration, other is None)
+        why_not = None
         if not decision.admits:
             reasons = "; ".join(decision.reasons)
-            return Admission(
-                f"the verdict under policy {policy.name} is {decision.verdict}: {reasons}. "
-                f"See `xray-gate status {key.arguments}` and the report linked there",
-                evidence,
-                decision,
+            why_not = (
+                f"the verdict under policy {policy.name} is {decision.verdict}: {reasons}. See "
+                f"`xray-gate status {registration.key.arguments}` and the report linked there"
             )
-        if decision.enforcement is Enforcement.ENFORCE:
-            if (
-                other := self._may_be_other(registration, document, evidence.model.digest)
-            ) is not None:
-                return Admission(other, evidence, decision)
-            if (old := _too_old(evidence, document.max_age_days, self._clock())) is not None:
-                return Admission(old, evidence, decision)
-        known = registration.state is VersionState.ADMITTED and (
-            proof.promotes or not decision.promotes
-        )
-        return Admission(None, evidence, decision, registration, known)
+        elif other is None and (old := _too_old(evidence, document.max_age_days, now)) is not None:
+            excuse = excuse_for_age(policy, evidence, now)
+            why_not = old if excuse is None else None
+            if excuse is not None:
+                decision = replace(decision, excused_by=(*decision.excused_by, excuse))
+        return Admission(why_not or other, evidence, decision, registration, other is None)
 
     def _may_be_other(
         self, registration: Registration, document: PolicyDocument, digest: str
@@ -146,78 +154,27 @@ class Admissions:
         proof = self._ledger.proof_of(connection, registration)
         return None if proof is None else ScannedFiles(registration.location, proof.evidence.model)
 
-    def why_unreadable(
-        self, connection: Connection, key: VersionKey, location: str | None
-    ) -> str | None:
-        """Why the version's files must not be loaded, or None when they may.
 
-        A read rests on the verdict as it was recorded, so that a policy under work cannot stop
-        what runs. What only a mode admitted is readable while the policy still has such a mode.
-        """
-        registration = self._ledger.current(connection, key)
-        recorded = None
-        if registration is not None:
-            recorded = self._ledger.newest_verdict(connection, registration)
-            if (gone := _gone(registration, location)) is not None:
-                return gone
-            if registration.state is VersionState.REVOKED:
-                return _revoked(recorded)
-        if recorded is not None and recorded.verdict is Verdict.PASSED:
-            return None
-        try:
-            policy = self.choice.of(connection, key)
-            chosen_by_clients = self.choice.hangs_on_tags(key.name)
-        except MlflowException as denied:
-            return str(denied.message).removeprefix(f"{MESSAGE_START} ")
-        document = policy.document
-        if recorded is not None and registration is not None:
-            if _is_read_whatever_its_verdict(
-                document, registration, chosen_by_clients
-            ) or self._is_admitted_by_rule(connection, policy, registration, recorded):
-                return None
-            return (
-                f"the verdict is {recorded.verdict}: {'; '.join(recorded.reasons)}. "
-                f"Next: xray-gate status {key.arguments}"
-            )
-        if document.unsafe_allow_unscanned_reads:
-            return None
-        return _BEFORE_THE_GATE if registration is None else _unscanned(registration)
-
-    def _is_admitted_by_rule(
-        self,
-        connection: Connection,
-        policy: Policy,
-        registration: Registration,
-        recorded: RecordedVerdict,
-    ) -> bool:
-        """Whether one of the policy's `unsafe_` rules admits what is undecided."""
-        is_admitted = registration.state is VersionState.ADMITTED
-        if not is_admitted or recorded.verdict is not Verdict.UNDECIDED:
-            return False
-        evidence = self._ledger.evidence_of(connection, registration)
-        return evidence is not None and decide(policy, evidence).unsafe_rule is not None
-
-
-def _is_read_whatever_its_verdict(
-    document: PolicyDocument, registration: Registration, chosen_by_clients: bool
-) -> bool:
-    is_admitted = registration.state is VersionState.ADMITTED
-    if document.mode(Place.REGISTRATION) is not Enforcement.ENFORCE:
-        # New tags alone must not make readable what was refused.
-        return is_admitted or not chosen_by_clients
-    return is_admitted and document.mode(Place.PROMOTION) is not Enforcement.ENFORCE
+def _is_recorded(judged: Admission, proof: Proof) -> bool:
+    """Whether what the ledger says last admits as much, by the same exceptions."""
+    known, decision = judged.registration, judged.decision
+    if known is None or decision is None or known.state is not VersionState.ADMITTED:
+        return False
+    is_enough = proof.promotes or not decision.promotes
+    return is_enough and proof.excused_by == decision.excused_by
 
 
 def _unjudged(registration: Registration, location: str | None) -> str | None:
     """Why there is no verdict on the files at `location`, or none that counts."""
     if registration.state is VersionState.WAITING:
-        return _unscanned(registration)
-    if (gone := _gone(registration, location)) is not None:
-        return gone
-    return _unscanned(registration) if registration.state is VersionState.UNSCANNED else None
+        return unscanned(registration)
+    if (left := gone(registration, location)) is not None:
+        return left
+    return unscanned(registration) if registration.state is VersionState.UNSCANNED else None
 
 
-def _unscanned(registration: Registration) -> str:
+def unscanned(registration: Registration) -> str:
+    """Why there is no verdict yet."""
     if registration.state is VersionState.UNSCANNED:
         return (
             "it was never scanned, as its policy asked for no scan when it was registered; have it "
@@ -226,18 +183,13 @@ def _unscanned(registration: Registration) -> str:
     return "it waits for a scan; try again when its status is READY"
 
 
-def _gone(registration: Registration, location: str | None) -> str | None:
+def gone(registration: Registration, location: str | None) -> str | None:
     """Why no verdict on it counts any more."""
     if registration.state is VersionState.DELETED:
         return "it was deleted; register it again"
     if location != registration.location:
         return "its files are not at the place that was scanned; register it again"
     return None
-
-
-def _revoked(recorded: RecordedVerdict | None) -> str:
-    reasons = "withdrawn" if recorded is None else "; ".join(recorded.reasons)
-    return f"it was {reasons}; register another one"
 
 
 def _too_old(evidence: Evidence, most_days: float | None, now: float) -> str | None:

@@ -13,6 +13,7 @@ from xray_gate.core.evidence import DetectorEvidence, RunState
 from xray_gate.core.verdict import Decision
 from xray_gate.policy.files import Policy
 from xray_gate.policy.xray_statistics import names_of_statistics
+from xray_gate.registry.version_status import excuse_tags
 from xray_gate.scan.work import ScanOutput, VersionKey
 
 EXPERIMENT = "xray-gate"
@@ -58,6 +59,7 @@ class EvidenceRuns:
                 "xray_gate.verdict": decision.verdict,
                 "xray_gate.policy": policy.name,
                 "xray_gate.digest": output.evidence.model.digest,
+                **excuse_tags(decision),
             },
         )
         run_id = str(run.info.run_id)

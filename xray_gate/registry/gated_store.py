@@ -31,6 +31,7 @@ from xray_gate.registry.comparison import Comparison, ScannedFiles
 from xray_gate.registry.journal import Journal
 from xray_gate.registry.ports import LedgerPort
 from xray_gate.registry.promotions import PROMOTING_STAGES
+from xray_gate.registry.reads import Reads
 from xray_gate.registry.refusal import MESSAGE_START, refusal, status_text
 from xray_gate.registry.refused_promotions import RefusedPromotions
 from xray_gate.registry.rows import copied_version, is_prompt, is_reserved_tag, key_of
@@ -71,6 +72,7 @@ class _Gate(SqlAlchemyStore):  # type: ignore[misc]
         self._wait_seconds = parts.wait_seconds
         self._comparison = Comparison(parts.fetch)
         self._admissions = Admissions(parts.ledger, parts.policies, parts.clock, self._comparison)
+        self._reads = Reads(parts.ledger, self._admissions, parts.clock)
         self._user = parts.user
         self._make_session: Any = self.ManagedSessionMaker
         self._refused = RefusedPromotions(self._make_session, parts.ledger, parts.clock)
@@ -200,7 +202,7 @@ class _Gate(SqlAlchemyStore):  # type: ignore[misc]
         if is_prompt(connection, row.workspace, row.name, row.source):
             return None
         key = VersionKey(row.workspace, row.name, int(row.version))
-        return self._admissions.why_unreadable(connection, key, row.storage_location or row.source)
+        return self._reads.why_unreadable(connection, key, row.storage_location or row.source)
 
     def get_latest_versions(self, name: str, stages: Any = None) -> Any:
         """The newest readable version of each stage, so that `latest` is one that was admitted."""

@@ -69,6 +69,22 @@ class Journal:
         reasons = bounded_reasons(decision.reasons)
         self._add(LogEvent.GAVE_UP, key, {"tries": tries, "reasons": reasons}, None)
 
+    def exceptions_used(
+        self, key: VersionKey, decision: Decision, policy: Policy, digest: str
+    ) -> None:
+        """Reviewed exceptions admit a version from now on; nothing, where none did."""
+        if decision.excused_by:
+            used = [f"{one.name} ({one.rule}, {one.ticket})" for one in decision.excused_by]
+            until = min(decision.excused_by, key=lambda one: one.until).expires
+            details = {"digest": digest, "exceptions": bounded_reasons(used), "until": until}
+            self._add(LogEvent.EXCEPTION_USED, key, details, policy)
+
+    def break_glass(
+        self, key: VersionKey, step: str, details: Mapping[str, Any], policy: Policy | None
+    ) -> None:
+        """An operator's word was `opened`, `used` or `reviewed`."""
+        self._add(LogEvent.BREAK_GLASS, key, {"step": step, **details}, policy)
+
     def revoked(self, key: VersionKey, revocation: Revocation, versions: int) -> None:
         """Bytes were withdrawn, and with them so many versions."""
         details = {"digest": revocation.digest, "reason": revocation.reason, "versions": versions}

@@ -10,11 +10,13 @@ from xray_gate.core.evidence import Evidence
 from xray_gate.core.verdict import Decision
 from xray_gate.policy.files import PolicySet
 from xray_gate.scan.work import (
+    BreakGlass,
     Lease,
     Promotion,
     Proof,
     RecordedVerdict,
     Registration,
+    Review,
     Revocation,
     VersionKey,
     VersionState,
@@ -109,6 +111,52 @@ class LedgerPort(RegistrationsPort, Protocol):
 
     def last_runner(self, connection: Connection) -> float | None:
         """When a runner was last seen."""
+        ...
+
+    def use_break_glass(
+        self,
+        connection: Connection,
+        registration: Registration,
+        digest: str,
+        promotion: Promotion,
+        now: float,
+        most_seconds: float,
+    ) -> int | None:
+        """Use up what lets this promotion of these bytes through, if something does."""
+        ...
+
+    def break_glasses(self, connection: Connection, registration: Registration) -> list[BreakGlass]:
+        """All that was let through, or may be, of one registration."""
+        ...
+
+
+class BreakGlassPort(RegistrationsPort, Protocol):
+    """What lets a promotion through on an operator's word, and what is said of it afterwards."""
+
+    def proof_of(self, connection: Connection, registration: Registration) -> Proof | None:
+        """The evidence, and whether it was withdrawn."""
+        ...
+
+    def server_policies(self, connection: Connection) -> PolicySet:
+        """The server's policies."""
+        ...
+
+    def open_break_glass(
+        self, connection: Connection, registration: Registration, opened: BreakGlass
+    ) -> int:
+        """Write one down; its number."""
+        ...
+
+    def break_glass_of(self, connection: Connection, number: int) -> BreakGlass | None:
+        """One by its number."""
+        ...
+
+    def break_glasses(self, connection: Connection, registration: Registration) -> list[BreakGlass]:
+        """All of one registration."""
+        ...
+
+    def review_break_glass(self, connection: Connection, number: int, review: Review) -> bool:
+        """Add a review, where there is none."""
         ...
 
 

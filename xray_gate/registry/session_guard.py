@@ -21,9 +21,17 @@ from mlflow.store.model_registry.dbmodels.models import (
 from sqlalchemy import Connection, select
 from sqlalchemy.orm import ORMExecuteState, Session
 
-from xray_gate.core.verdict import NO_POLICY, Decision, Enforcement, Place, Verdict, undecided
+from xray_gate.core.verdict import (
+    NO_POLICY,
+    Decision,
+    Enforcement,
+    Place,
+    excuses_text,
+    undecided,
+)
 from xray_gate.policy.files import Policy
 from xray_gate.registry.admission import Admission, Admissions
+from xray_gate.registry.demands import Demands
 from xray_gate.registry.journal import Journal
 from xray_gate.registry.own_tags import check_tag, mirror_on
 from xray_gate.registry.ports import LedgerPort
@@ -43,12 +51,10 @@ from xray_gate.registry.rows import (
     renamed_model,
     version_row,
 )
-from xray_gate.registry.version_status import set_message
 from xray_gate.scan.work import Promotion, VersionKey, VersionState
 
 _GUARDED = (SqlModelVersion, SqlRegisteredModel, SqlRegisteredModelAlias)
 _FIXED = ("status", "source", "storage_location")
-_ALLOWED = "xray_gate_allowed"
 _TAGS = (SqlModelVersionTag, SqlRegisteredModelTag)
 
 
@@ -69,6 +75,7 @@ class SessionGuard:
         self._admissions = admissions
         self._clock = clock
         self._journal = journal
+        self._demands = Demands(ledger, admissions, clock, journal)
 
     def watch(self, session: Session) -> None:
         """Look at everything that this session writes."""
@@ -111,24 +118,12 @@ class SessionGuard:
             self._close(connection, key_of(row))
 
     def _after_flush(self, session: Session, _context: Any) -> None:
-        connection = session.connection()
-        if connection.info.pop(_ALLOWED, False):
-            self._ledger.end_allowances(connection)
+        self._demands.end_allowances(session.connection())
 
     def _close(self, connection: Connection, key: VersionKey) -> None:
         # What the gate never knew, a prompt for example, changes nothing that stands.
         if self._ledger.close(connection, key):
             self._journal.deleted(key)
-
-    def _allow(self, connection: Connection, key: VersionKey, promotion: Promotion) -> None:
-        connection.info[_ALLOWED] = True
-        # So that `xray-gate doctor` knows the policy that let it through.
-        self._remember(connection)
-        self._ledger.allow_for_now(connection, key, promotion)
-
-    def _remember(self, connection: Connection) -> None:
-        if (changed := self._admissions.remember(connection, self._clock())) is not None:
-            self._journal.policy_changed(changed)
 
     def _check_changes(self, connection: Connection, changed: list[Any]) -> None:
         renamed = {key for row in changed if (key := renamed_model(row)) is not None}
@@ -153,7 +148,7 @@ class SessionGuard:
             row.status_message = status_text(reason)
             self._refuse(connection, key, location, reason)
             return
-        self._remember(connection)
+        self._demands.remember_policies(connection)
         new = self._ledger.register(connection, key, location, self._clock())
         self._journal.registered(key, policy, {"registration": new, "location": location})
         if self._admit_copy(connection, row, new):
@@ -192,13 +187,14 @@ class SessionGuard:
                         f"{original} cannot be copied to {row.name!r}: {admission.why_not}"
                     )
             return False
-        if not self._is_ready(connection, original, row.storage_location, policy):
+        admission = self._ready(connection, original, row.storage_location, policy, admission)
+        if admission.decision is None or admission.evidence is None or admission.why_not:
             # A copy is a promotion and a registration: this one has a verdict of its own.
             return False
         row.status = "READY"
         row.status_message = _ready_text(admission.decision)
         mirror_on(row, admission.decision, policy, admission.evidence)
-        self._admit(connection, key_of(row), new, admission, policy)
+        self._demands.admit(connection, key_of(row), new, admission, policy)
         if is_promotion:
             self._journal.granted(key_of(row), asked, policy)
         scanned = admission.registration
@@ -206,34 +202,29 @@ class SessionGuard:
             self._ledger.keep(connection, new, row.storage_location)
         return True
 
-    def _is_ready(
-        self, connection: Connection, key: VersionKey, location: str | None, policy: Policy
-    ) -> bool:
-        """Whether what a promotion admits may be READY, too, where the modes there differ."""
-        document = policy.document
-        if document.mode(Place.REGISTRATION) is document.mode(Place.PROMOTION):
-            return True
-        place = Place.REGISTRATION
-        return self._admissions.of(connection, key, location, policy, place).why_not is None
-
-    def _admit(
+    def _ready(
         self,
         connection: Connection,
         key: VersionKey,
-        registration_id: int,
-        admission: Admission,
+        location: str | None,
         policy: Policy,
-    ) -> None:
-        evidence, decision = admission.evidence, admission.decision
-        assert evidence is not None
-        assert decision is not None
-        self._ledger.set_state(connection, registration_id, VersionState.ADMITTED, evidence.scan_id)
-        named = (policy.name, policy.digest)
-        verdict = self._ledger.record_verdict(
-            connection, registration_id, decision, named, evidence.scan_id, self._clock()
-        )
-        details = {"scan_id": evidence.scan_id, "digest": evidence.model.digest}
-        self._journal.verdict(key, verdict, decision, named, details)
+        promoted: Admission,
+    ) -> Admission:
+        """What a promotion admits, asked as a registration, too, where the modes there differ.
+
+        The answer is the one to be recorded: the one that says no, else the one that rests on
+        exceptions.
+        """
+        document = policy.document
+        if document.mode(Place.REGISTRATION) is document.mode(Place.PROMOTION):
+            return promoted
+        place = Place.REGISTRATION
+        registered = self._admissions.of(connection, key, location, policy, place)
+        if registered.why_not is not None:
+            return registered
+        # A promotion may rest on more of them: on one for the age, too.
+        is_wanted = _is_excused(registered) and not _is_excused(promoted)
+        return registered if is_wanted else promoted
 
     def _check_version(
         self, connection: Connection, row: SqlModelVersion, renamed: set[tuple[str, str]]
@@ -272,10 +263,12 @@ class SessionGuard:
         with self._journal.asked(key, asked):
             policy = self._admissions.choice.of(connection, key)
             if is_free(policy, promotion):
-                self._allow(connection, key, promotion)
+                self._demands.allow(connection, key, promotion)
                 asked["free"] = True
             else:
-                self._demand(connection, key, version, policy, what)
+                number = self._demands.promotion(connection, key, version, policy, what, promotion)
+                if number is not None:
+                    asked["break_glass"] = number
         self._journal.granted(key, asked, policy)
 
     def _check_rename(self, connection: Connection, model: SqlRegisteredModel) -> None:
@@ -306,44 +299,19 @@ class SessionGuard:
             places.add(Place.REGISTRATION)
         # Where the modes are the same, so is the answer.
         for place in {policy.document.mode(place): place for place in sorted(places)}.values():
-            self._demand(connection, key, version, policy, what, place)
+            self._demands.admission(connection, key, version, policy, what, place)
         renamed = VersionKey(version.workspace, new_name, version.version)
         for promotion in held:
             if is_free(policy, promotion):
-                self._allow(connection, renamed, promotion)
+                self._demands.allow(connection, renamed, promotion)
 
-    def _demand(
-        self,
-        connection: Connection,
-        key: VersionKey,
-        version: Any,
-        policy: Policy,
-        what: str,
-        place: Place = Place.PROMOTION,
-    ) -> None:
-        location = None if version is None else version.storage_location or version.source
-        admission = self._admissions.of(connection, key, location, policy, place)
-        if admission.why_not is not None:
-            raise refusal(f"{key} cannot be {what}: {admission.why_not}")
-        known = admission.registration
-        if known is not None and not admission.is_recorded:
-            # Today's policy admits what an older one refused: the ledger must say so, too, for the
-            # database's triggers and for people.
-            self._admit(connection, key, known.id, admission, policy)
-        decision = admission.decision
-        if decision is not None and decision.enforcement is Enforcement.WARN:
-            _warn(connection, key, what, decision)
+
+def _is_excused(admission: Admission) -> bool:
+    return admission.decision is not None and bool(admission.decision.excused_by)
 
 
 def _asks(policy: Policy, place: Place) -> bool:
     return policy.document.mode(place) is not Enforcement.OFF
-
-
-def _warn(connection: Connection, key: VersionKey, what: str, decision: Decision) -> None:
-    if decision.verdict is not Verdict.PASSED:
-        reasons = "; ".join(decision.reasons)
-        text = f"{what} although its verdict is {decision.verdict} [warn]. {reasons}."
-        set_message(connection, key, status_text(text, f"Next: xray-gate status {key.arguments}"))
 
 
 def _versions(rows: Iterable[Any]) -> list[SqlModelVersion]:
@@ -352,4 +320,5 @@ def _versions(rows: Iterable[Any]) -> list[SqlModelVersion]:
 
 
 def _ready_text(decision: Decision) -> str:
-    return status_text(f"{decision.verdict} (copy of admitted files).")
+    excuses = f"; {excuses_text(decision.excused_by)}" if decision.excused_by else ""
+    return status_text(f"{decision.verdict} (copy of admitted files){excuses}.")

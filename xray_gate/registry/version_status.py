@@ -7,6 +7,7 @@ from mlflow.entities.model_registry.model_version_stages import STAGE_DELETED_IN
 from mlflow.store.model_registry.dbmodels.models import SqlModelVersion, SqlModelVersionTag
 from sqlalchemy import Connection, delete, insert, update
 
+from xray_gate.core.verdict import Decision
 from xray_gate.scan.work import VersionKey
 
 
@@ -58,3 +59,9 @@ def mirror_tags(connection: Connection, key: VersionKey, tags: Mapping[str, str]
             delete(table).where(*(table.c[column] == wanted for column, wanted in same.items()))
         )
         connection.execute(insert(table).values(**same, value=value))
+
+
+def excuse_tags(decision: Decision) -> dict[str, str]:
+    """The tag that names the exceptions which admit it; none without any."""
+    names = ", ".join(excuse.name for excuse in decision.excused_by)
+    return {"xray_gate.exceptions": names} if names else {}

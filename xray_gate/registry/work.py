@@ -9,7 +9,14 @@ from sqlalchemy import Connection
 
 from xray_gate.core.audit_line import Via, Who
 from xray_gate.core.printable import time_text
-from xray_gate.core.verdict import NO_POLICY, Decision, Enforcement, Verdict, undecided
+from xray_gate.core.verdict import (
+    NO_POLICY,
+    Decision,
+    Enforcement,
+    Verdict,
+    excuses_text,
+    undecided,
+)
 from xray_gate.policy.files import Policy
 from xray_gate.registry.journal import Journal
 from xray_gate.registry.ports import LeasePort
@@ -19,6 +26,7 @@ from xray_gate.registry.rows import model_tags, version_row
 from xray_gate.registry.transactions import transaction
 from xray_gate.registry.version_status import (
     VersionStatus,
+    excuse_tags,
     mirror_tags,
     set_status,
     set_waiting,
@@ -130,6 +138,7 @@ class RegistryWork:
                 "xray_gate.policy": policy.name,
                 "xray_gate.digest": evidence.model.digest,
                 "xray_gate.scan_run_id": settlement.run_id or "",
+                **excuse_tags(decision),
             }
             message = _status_message(key, decision, settlement.run_id)
             status = VersionStatus(decision.admits, message, settlement.snapshot)
@@ -138,6 +147,7 @@ class RegistryWork:
             journal = self._journal()
             journal.scanned(key, policy, {**scan, "run_id": settlement.run_id})
             journal.verdict(key, verdict, decision, named, scan)
+            journal.exceptions_used(key, decision, policy, evidence.model.digest)
             if state is VersionState.DEAD_LETTER:
                 journal.gave_up(key, lease.registration.attempts, decision)
             self._ledger.append_log(connection, journal.take(), now)
@@ -236,6 +246,12 @@ def _status_message(key: VersionKey, decision: Decision, run_id: str | None) -> 
     if decision.verdict is not Verdict.PASSED and decision.enforcement is Enforcement.AUDIT:
         words[decision.verdict] = "scanned; the verdict is kept, and admits whatever it is."
     admitted = "" if decision.enforcement is Enforcement.ENFORCE else f" [{decision.enforcement}]"
+    excuses = f" {_sentence(excuses_text(decision.excused_by))}" if decision.excused_by else ""
     step = "" if decision.verdict is Verdict.PASSED else f"Next: xray-gate status {key.arguments}"
     report = f" Report: MLflow run {run_id}." if run_id else ""
-    return status_text(f"{words[decision.verdict]}{admitted}", f"{report} {step}".strip())
+    ending = f"{excuses}{report} {step}".strip()
+    return status_text(f"{words[decision.verdict]}{admitted}", ending)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."

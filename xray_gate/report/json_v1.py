@@ -97,8 +97,20 @@ class DetectorV1(_Wire):
     parameters: dict[str, Any]
 
 
+class ExceptionV1(_Wire):
+    """A reviewed exception by which a gate admits the version until the day `expires`."""
+
+    name: str
+    rule: str
+    ticket: str
+    expires: str
+
+
 class ReportV1(_Wire):
-    """The whole report. `enforcement`, `seed`, `obstacle`, `probes` and `answers` were added."""
+    """The whole report.
+
+    `enforcement`, `exceptions`, `seed`, `obstacle`, `probes` and `answers` were added.
+    """
 
     schema_version: Literal["1"]
     scan_id: str
@@ -109,6 +121,7 @@ class ReportV1(_Wire):
     verdict: Literal["passed", "failed", "undecided"]
     reasons: list[str]
     enforcement: Literal["enforce", "warn", "audit", "off"] | None = None
+    exceptions: list[ExceptionV1] = []
     obstacle: str | None = None
     seed: int | None = None
     probes: ProbesV1 | None = None
@@ -134,6 +147,10 @@ def report_json(
         "verdict": decision.verdict,
         "reasons": decision.reasons,
         "enforcement": decision.enforcement,
+        "exceptions": [
+            {"name": one.name, "rule": one.rule, "ticket": one.ticket, "expires": one.expires}
+            for one in decision.excused_by
+        ],
         "obstacle": evidence.obstacle,
         "seed": evidence.seed,
         "probes": None if evidence.probes is None else vars(evidence.probes),

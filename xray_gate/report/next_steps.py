@@ -4,6 +4,7 @@ from xray_gate.report.b3d_section import B3D
 from xray_gate.report.dtinspector_section import DTINSPECTOR
 from xray_gate.report.json_v1 import DetectorV1, ReportV1
 from xray_gate.report.sweep_section import SWEEP
+from xray_gate.report.visible import visible
 
 # They show images with the trigger that they found.
 _SHOW_TRIGGERS = (SWEEP, B3D)
@@ -30,7 +31,22 @@ def next_steps(report: ReportV1) -> list[str]:
             f"The policy's mode is {report.enforcement}: a gate admits the version in spite of "
             "this verdict. Set the mode to enforce once you trust the thresholds."
         )
+    told = "; ".join(exceptions_told(report))
+    if told:
+        steps.append(
+            f"A gate admits the version in spite of this verdict, by exception: {told}. Register a "
+            "version that passes before it ends."
+        )
     return steps
+
+
+def exceptions_told(report: ReportV1) -> list[str]:
+    """Each exception that admits the version, as `name (rule, ticket) until day`."""
+    return [
+        f"{visible(one.name, 100)} ({visible(one.rule, 100)}, {visible(one.ticket, 100)}) until "
+        f"{visible(one.expires, 100)}"
+        for one in report.exceptions
+    ]
 
 
 def _passed(report: ReportV1) -> list[str]:

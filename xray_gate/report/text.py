@@ -7,6 +7,7 @@ from xray_gate.report.answers_told import answers_told
 from xray_gate.report.foreign import as_count, as_mapping, as_text
 from xray_gate.report.json_v1 import DetectorV1, ReportV1
 from xray_gate.report.measures import Measure, measures, number, percent
+from xray_gate.report.next_steps import exceptions_told
 from xray_gate.report.visible import visible
 
 _LONGEST_NAME, _LONGEST_FINDING, _MOST_SUSPECTS = 60, 300, 5
@@ -25,6 +26,7 @@ def render_text(report: Mapping[str, Any]) -> str:
     if read.obstacle and read.obstacle not in " ".join(read.reasons):
         lines.append(f"  - {visible(read.obstacle)}")
     lines.append(f"policy    {visible(read.policy.name)}{_enforcement(read)}")
+    lines += [f"exception {told}" for told in exceptions_told(read)]
     lines.append(f"model     {visible(read.model.digest)}")
     if read.probes is not None:
         lines.append(

@@ -25,6 +25,7 @@ from xray_gate.core.evidence import Evidence
 from xray_gate.core.log_fields import log_fields
 from xray_gate.core.verdict import Decision, Verdict, undecided
 from xray_gate.policy.decision import decide
+from xray_gate.policy.exceptions import excused
 from xray_gate.policy.files import Policy
 from xray_gate.policy.matching import Undetermined
 from xray_gate.runner.event_log import LogEvent, named
@@ -215,7 +216,12 @@ class Settling:
     def _record_logged(self, lease: Lease, scanned: _Scanned, policy: Policy) -> Decision:
         parts, output = self._parts, scanned.output
         evidence = output.evidence
-        decision = parts.queue.withdrawn(evidence.model.digest) or decide(policy, evidence)
+        decision = parts.queue.withdrawn(evidence.model.digest)
+        if decision is None:
+            decision = decide(policy, evidence)
+            if scanned.snapshot is not None or policy.document.same_bytes == "verify":
+                # An exception is for these bytes: without them it would be for whatever lies there.
+                decision = excused(policy, evidence, decision, time.time())
         # A signer that fails leaves no verdict: with a key, none is ever recorded unsigned.
         attestation = None if parts.sign is None else parts.sign(output, decision, policy)
 

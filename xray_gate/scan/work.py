@@ -5,10 +5,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from xray_gate.core.evidence import Evidence
-from xray_gate.core.verdict import Decision, Verdict
+from xray_gate.core.printable import time_text
+from xray_gate.core.verdict import Decision, Excuse, Verdict
 from xray_gate.policy.files import Policy
 from xray_gate.probing.planes import ScannedPlane
 from xray_gate.probing.shown_trigger import ShownTrigger
@@ -83,10 +84,14 @@ RUNNER_SILENT_AFTER = 90.0
 
 @dataclass(frozen=True)
 class RecordedVerdict:
-    """A verdict as it stands in the ledger, whatever the policy is today."""
+    """A verdict as it stands in the ledger, whatever the policy is today.
+
+    `excused_by`: the exceptions that admitted it then.
+    """
 
     verdict: Verdict
     reasons: tuple[str, ...]
+    excused_by: tuple[Excuse, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,15 +107,70 @@ class Revocation:
 
 
 @dataclass(frozen=True)
+class Review:
+    """Somebody has looked at what was promoted past the verdict; `at` as of `BreakGlass`."""
+
+    by: str
+    note: str
+    at: float
+
+
+@dataclass(frozen=True)
+class BreakGlass:
+    """An operator's word that lets one promotion of these bytes through, once, until `until`.
+
+    Times are seconds since the epoch. `used_at` is None while nothing was promoted by it.
+    """
+
+    id: int
+    key: VersionKey
+    digest: str
+    promotion: Promotion
+    justification: str
+    ticket: str | None
+    by: str
+    opened_at: float
+    until: float
+    used_at: float | None = None
+    review: Review | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values, for people and programs; times as RFC 3339."""
+        review = self.review and {
+            "by": self.review.by,
+            "note": self.review.note,
+            "at": time_text(self.review.at),
+        }
+        return {
+            "id": self.id,
+            "workspace": self.key.workspace,
+            "name": self.key.name,
+            "version": self.key.version,
+            "digest": self.digest,
+            "kind": self.promotion.kind,
+            "value": self.promotion.value,
+            "justification": self.justification,
+            "ticket": self.ticket,
+            "by": self.by,
+            "opened_at": time_text(self.opened_at),
+            "until": time_text(self.until),
+            "used_at": None if self.used_at is None else time_text(self.used_at),
+            "review": review,
+        }
+
+
+@dataclass(frozen=True)
 class Proof:
     """What a version's admission rests on, and whether that was withdrawn.
 
-    `promotes`: whether the verdict that was recorded last admits promotions.
+    `promotes`: whether the verdict that was recorded last admits promotions; `excused_by`: the
+    exceptions that it names.
     """
 
     evidence: Evidence
     revocation: Revocation | None
     promotes: bool = True
+    excused_by: tuple[Excuse, ...] = ()
 
 
 @dataclass(frozen=True)

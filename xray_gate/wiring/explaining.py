@@ -13,6 +13,7 @@ from xray_gate.ledger.ledger import Ledger
 from xray_gate.ledger.past_policies import policy_of
 from xray_gate.ledger.records import VerdictRow
 from xray_gate.policy.decision import decide
+from xray_gate.policy.exceptions import excused
 from xray_gate.policy.files import Policy, PolicySet
 from xray_gate.policy.replay import judged
 from xray_gate.registry.admission import Admissions
@@ -94,7 +95,10 @@ def explain_version(registry_uri: str, key: VersionKey) -> ExplainedVersion:
         current = None
         if evidence is not None:
             tags = model_tags(connection, key.workspace, key.name)
-            current = Judged(*judged(policies, key.name, evidence, tags))
+            policy, decision = judged(policies, key.name, evidence, tags)
+            if policy is not None:
+                decision = excused(policy, evidence, decision, time.time())
+            current = Judged(policy, decision)
         verdicts = ledger.verdicts(connection, registration)
         recorded = None
         if verdicts:

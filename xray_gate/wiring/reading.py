@@ -1,5 +1,6 @@
 """What people read of a registry's ledger."""
 
+import time
 from typing import Any
 
 from xray_gate.ledger.history import past_scans
@@ -25,11 +26,19 @@ def read_status(
 
 
 def read_open_work(registry_uri: str, workspace: str) -> list[dict[str, Any]]:
-    """What the ledger knows of the versions that wait, or that runners gave up; oldest first."""
+    """What the ledger knows of the versions that wait, or that runners gave up; oldest first.
+
+    Then of those that an operator let through, while nobody has reviewed it.
+    """
     ledger = Ledger()
     with plain_store(registry_uri).ManagedSessionMaker() as session:
         connection = session.connection()
         found = open_work(connection, workspace)
+        found += [
+            registration
+            for registration in ledger.registrations_to_review(connection, workspace)
+            if registration not in found
+        ]
         return [status_row(ledger, connection, registration) for registration in found]
 
 
@@ -44,12 +53,14 @@ def read_attestation(registry_uri: str, workspace: str, name: str, version: int)
 
 def replay_policies(registry_uri: str, workspace: str, policies: PolicySet) -> list[Replayed]:
     """What `policies` would make of all that was scanned in a workspace, oldest first."""
+    now = time.time()
 
     def freely(policy: Policy, promoted: Promoted) -> bool:
         return is_free(policy, Promotion(*promoted))
 
     with plain_store(registry_uri).ManagedSessionMaker() as session:
-        return list(replay(policies, past_scans(session.connection(), workspace), freely))
+        scans = past_scans(session.connection(), workspace, now)
+        return list(replay(policies, scans, freely, now))
 
 
 def dead_letters(registry_uri: str, workspace: str) -> list[VersionKey]:

@@ -27,7 +27,11 @@ BEGIN
                     AND newer.id > r.id AND newer.state <> 'deleted'
             )
             AND 1 = (
-                SELECT v.admits
+                -- What exceptions admitted is admitted until the first of them ends.
+                SELECT CASE
+                    WHEN v.admits_until <= extract(epoch FROM clock_timestamp()) THEN 0
+                    ELSE v.admits
+                END
                 FROM xray_gate_verdicts AS v
                 WHERE v.registration_id = r.id
                 ORDER BY v.id DESC
@@ -50,7 +54,10 @@ BEGIN
             AND (
                 r.state = 'unscanned'
                 OR (r.state = 'admitted' AND 2 = (
-                    SELECT v.admits
+                    SELECT CASE
+                        WHEN v.admits_until <= extract(epoch FROM clock_timestamp()) THEN 0
+                        ELSE v.admits
+                    END
                     FROM xray_gate_verdicts AS v
                     WHERE v.registration_id = r.id
                     ORDER BY v.id DESC
@@ -243,6 +250,26 @@ BEGIN
 END
 $xray_gate$
 
+CREATE FUNCTION xray_gate_is_added() RETURNS trigger
+LANGUAGE plpgsql AS $xray_gate$
+BEGIN
+    IF (OLD.id, OLD.registration_id, OLD.digest, OLD.kind, OLD.value, OLD.justification,
+            OLD.ticket, OLD.opened_by, OLD.opened_at, OLD.until)
+        IS DISTINCT FROM
+        (NEW.id, NEW.registration_id, NEW.digest, NEW.kind, NEW.value, NEW.justification,
+            NEW.ticket, NEW.opened_by, NEW.opened_at, NEW.until)
+        OR (OLD.used_at IS NOT NULL AND OLD.used_at IS DISTINCT FROM NEW.used_at)
+        OR (OLD.reviewed_at IS NOT NULL
+            AND (OLD.reviewed_at, OLD.reviewed_by, OLD.note, OLD.used_at)
+            IS DISTINCT FROM (NEW.reviewed_at, NEW.reviewed_by, NEW.note, NEW.used_at))
+    THEN
+        RAISE EXCEPTION USING MESSAGE = 'xray-gate: a break-glass promotion is kept as it was '
+            || 'written; its use and its review are added once';
+    END IF;
+    RETURN NEW;
+END
+$xray_gate$
+
 -- A role's own temporary tables must not stand in for the ledger's.
 DO $xray_gate$
 DECLARE
@@ -308,6 +335,18 @@ FOR EACH ROW EXECUTE FUNCTION xray_gate_log_moves_on()
 CREATE TRIGGER xray_gate_log_head_stay
 BEFORE TRUNCATE ON xray_gate_log_head
 FOR EACH STATEMENT EXECUTE FUNCTION xray_gate_log_moves_on()
+
+CREATE TRIGGER xray_gate_break_glass_added
+BEFORE UPDATE ON xray_gate_break_glass
+FOR EACH ROW EXECUTE FUNCTION xray_gate_is_added()
+
+CREATE TRIGGER xray_gate_break_glass_grow
+BEFORE DELETE ON xray_gate_break_glass
+FOR EACH ROW EXECUTE FUNCTION xray_gate_only_grows()
+
+CREATE TRIGGER xray_gate_break_glass_stay
+BEFORE TRUNCATE ON xray_gate_break_glass
+FOR EACH STATEMENT EXECUTE FUNCTION xray_gate_only_grows()
 
 -- What was deleted past the gate before there were triggers must not be inherited either.
 UPDATE xray_gate_registrations

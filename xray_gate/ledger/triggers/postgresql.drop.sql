@@ -10,6 +10,8 @@ DROP FUNCTION IF EXISTS xray_gate_only_grows() CASCADE
 
 DROP FUNCTION IF EXISTS xray_gate_log_moves_on() CASCADE
 
+DROP FUNCTION IF EXISTS xray_gate_is_added() CASCADE
+
 DROP FUNCTION IF EXISTS xray_gate_admits(text, text, integer, text) CASCADE
 
 DROP FUNCTION IF EXISTS xray_gate_is_prompt(text, text, text, text) CASCADE

@@ -24,7 +24,10 @@ SELECT
                 AND (
                     r.state = 'unscanned'
                     OR (r.state = 'admitted' AND 2 = (
-                        SELECT v.admits
+                        SELECT CASE
+                            WHEN v.admits_until <= CAST(strftime('%s', 'now') AS INTEGER) THEN 0
+                            ELSE v.admits
+                        END
                         FROM xray_gate_verdicts AS v
                         WHERE v.registration_id = r.id
                         ORDER BY v.id DESC
@@ -60,7 +63,11 @@ WHERE coalesce(m.current_stage, 'None') <> 'Deleted_Internal'
                     AND newer.id > r.id AND newer.state <> 'deleted'
             )
             AND 1 = (
-                SELECT v.admits
+                -- What exceptions admitted is admitted until the first of them ends.
+                SELECT CASE
+                    WHEN v.admits_until <= CAST(strftime('%s', 'now') AS INTEGER) THEN 0
+                    ELSE v.admits
+                END
                 FROM xray_gate_verdicts AS v
                 WHERE v.registration_id = r.id
                 ORDER BY v.id DESC
@@ -307,6 +314,35 @@ CREATE TRIGGER xray_gate_log_head_delete
 BEFORE DELETE ON xray_gate_log_head
 BEGIN
     SELECT RAISE(ABORT, 'xray-gate: the audit log is kept for ever; leave it in place');
+END
+
+CREATE TRIGGER xray_gate_break_glass_update
+BEFORE UPDATE ON xray_gate_break_glass
+WHEN OLD.id IS NOT NEW.id
+    OR OLD.registration_id IS NOT NEW.registration_id
+    OR OLD.digest IS NOT NEW.digest
+    OR OLD.kind IS NOT NEW.kind
+    OR OLD.value IS NOT NEW.value
+    OR OLD.justification IS NOT NEW.justification
+    OR OLD.ticket IS NOT NEW.ticket
+    OR OLD.opened_by IS NOT NEW.opened_by
+    OR OLD.opened_at IS NOT NEW.opened_at
+    OR OLD.until IS NOT NEW.until
+    OR (OLD.used_at IS NOT NULL AND OLD.used_at IS NOT NEW.used_at)
+    OR (OLD.reviewed_at IS NOT NULL AND (
+        OLD.reviewed_at IS NOT NEW.reviewed_at
+        OR OLD.reviewed_by IS NOT NEW.reviewed_by
+        OR OLD.note IS NOT NEW.note
+        OR OLD.used_at IS NOT NEW.used_at
+    ))
+BEGIN
+    SELECT RAISE(ABORT, 'xray-gate: a break-glass promotion is kept as it was written; its use and its review are added once');
+END
+
+CREATE TRIGGER xray_gate_break_glass_delete
+BEFORE DELETE ON xray_gate_break_glass
+BEGIN
+    SELECT RAISE(ABORT, 'xray-gate: break-glass promotions are kept for ever; leave it in place');
 END
 
 -- What was deleted past the gate before there were triggers must not be inherited either.

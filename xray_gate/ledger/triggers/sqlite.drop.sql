@@ -32,6 +32,10 @@ DROP TRIGGER IF EXISTS xray_gate_log_head_update
 
 DROP TRIGGER IF EXISTS xray_gate_log_head_delete
 
+DROP TRIGGER IF EXISTS xray_gate_break_glass_update
+
+DROP TRIGGER IF EXISTS xray_gate_break_glass_delete
+
 DROP VIEW IF EXISTS xray_gate_unadmitted
 
 DROP VIEW IF EXISTS xray_gate_prompts
