@@ -60,6 +60,7 @@ def _before_the_gate(gate: Gate) -> None:
         (_promoted, ["policy", "replay", "{strict}"]),
         (_before_the_gate, ["doctor"]),
         (_promoted, ["rescan", f"{NAME}/1"]),
+        (_promoted, ["adopt"]),
         (_promoted, ["break-glass", f"{NAME}/1", "--alias", "a", "--justification", "a test"]),
     ],
 )

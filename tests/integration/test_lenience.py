@@ -1,13 +1,15 @@
-"""Exceptions and break-glass with a real server, real runners and a real suspicion."""
+"""Exceptions, break-glass and adoption with a real server, real runners and a real suspicion."""
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import mlflow
 import pytest
 import yaml
 from mlflow.exceptions import MlflowException
+from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
 from mlflow.tracking import MlflowClient
 
 from tests.integration.conftest import Server
@@ -110,3 +112,25 @@ def test_a_break_glass_from_the_night_to_its_review(server: Server) -> None:
     told(server, "break-glass", "--review", number, "--by", "bob", "--note", "looked at it")
     checks = {one["check"]: one for one in told(server, "doctor")["checks"]}
     assert checks["break-glass"]["outcome"] == "ok"
+
+
+def test_a_version_from_before_the_gate_is_adopted(server: Server) -> None:
+    allow(server, enforcement="audit", unsafe_allow_unscanned_reads=True)
+    # As a server without the gate would have written it, on the same database.
+    plain = SqlAlchemyStore(server.site.registry_uri.removeprefix("xray-gate+"))
+    place = server.client.get_logged_model(server.sources["backdoored"].removeprefix("models:/"))
+    plain.create_registered_model("tiny-old")
+    plain.create_model_version("tiny-old", place.artifact_location)
+    plain.set_registered_model_alias("tiny-old", "champion", 1)
+    # The server writes its policies down when somebody registers.
+    registered(server, "tiny-new", "clean")
+    assert "tiny-old/1" in told(server, "adopt", "--queue")["queued"]
+    mlflow.onnx.load_model("models:/tiny-old@champion")
+    scan_what_waits(server)
+    version = server.client.get_model_version("tiny-old", "1")
+    assert (version.status, version.aliases) == ("READY", ["champion"])
+    assert version.tags["xray_gate.verdict"] == "failed"
+    mlflow.onnx.load_model("models:/tiny-old@champion")
+    drafts = told(server, "adopt", "--write-exceptions", str(server.folder), "--days", "30")
+    texts = [Path(path).read_text() for path in drafts["exceptions_written"]]
+    assert any("tiny-old/1" in text for text in texts)

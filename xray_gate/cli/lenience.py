@@ -98,4 +98,6 @@ def _coverage(connection: Connection, policies: PolicySet, now: float) -> Findin
     covered = Coverage.of(inventory(connection))
     exceptions = sum(len(counting(policy, now)) for policy in policies.policies)
     text = f"{covered}; {exceptions} exception(s) count"
+    if covered.scanned < covered.versions:
+        text += "; next: xray-gate adopt"
     return finding("coverage", True, text)

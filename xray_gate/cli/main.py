@@ -13,6 +13,7 @@ from typing import NoReturn
 import click
 
 from xray_gate import __version__
+from xray_gate.cli.adopt import adopt
 from xray_gate.cli.break_glass import break_glass
 from xray_gate.cli.calibrate import calibrate
 from xray_gate.cli.cleanse import cleanse
@@ -49,7 +50,7 @@ def cli(verbose: bool) -> None:
 
 
 _GATE = (scan, runner, status, rescan, revoke, break_glass, log, verify, keys)
-_SITE = (install, doctor)
+_SITE = (install, adopt, doctor)
 for command in (*_GATE, *_SITE, calibrate, filter_command, cleanse, policy, hook, demo):
     cli.add_command(command)
 

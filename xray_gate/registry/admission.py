@@ -18,7 +18,10 @@ from xray_gate.registry.policy_choice import PolicyChoice
 from xray_gate.registry.ports import LedgerPort
 from xray_gate.scan.work import Proof, Registration, VersionKey, VersionState
 
-BEFORE_THE_GATE = "it was registered before the gate and never scanned; register it again"
+BEFORE_THE_GATE = (
+    "it was registered before the gate and never scanned; register it again, or have the platform "
+    "team run `xray-gate adopt --queue`"
+)
 _NOT_KEPT = (
     "its bytes were not kept when it was scanned, as the policy wants it today (`same_bytes`), so "
     "they may have changed; register it again"

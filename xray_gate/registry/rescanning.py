@@ -8,6 +8,7 @@ from xray_gate.core.errors import InputError
 from xray_gate.registry.journal import Journal
 from xray_gate.registry.ports import RequeueingPort
 from xray_gate.registry.refusal import status_text
+from xray_gate.registry.rows import version_row
 from xray_gate.registry.transactions import transaction
 from xray_gate.registry.version_status import set_waiting
 from xray_gate.scan.work import VersionKey, VersionState
@@ -39,7 +40,12 @@ def rescan(
                 f"{key}: the gate has seen no such version; check the name, or register it again"
             )
         why_not = _WHY_NOT.get(registration.state)
-        if why_not is None and not set_waiting(connection, key, _WAITS):
+        row = version_row(connection, key)
+        # One from before the gate stays what it is until its verdict.
+        is_live = (
+            registration.state is VersionState.WAITING and row is not None and row.status == "READY"
+        )
+        if why_not is None and not is_live and not set_waiting(connection, key, _WAITS):
             why_not = _WHY_NOT[VersionState.DELETED]
         if why_not is not None:
             raise InputError(f"{key}: {why_not}")

@@ -27,9 +27,15 @@ def set_status(connection: Connection, key: VersionKey, status: VersionStatus) -
     return _update(connection, key, {"status": ready, "status_message": status.message, **place})
 
 
-def set_waiting(connection: Connection, key: VersionKey, message: str) -> bool:
-    """Let the version wait for a scan; False where there is no such version any more."""
-    return _update(connection, key, {"status": "PENDING_REGISTRATION", "status_message": message})
+def set_waiting(
+    connection: Connection, key: VersionKey, message: str, *, spare_ready: bool = False
+) -> bool:
+    """Let the version wait for a scan; False where there is no such version any more.
+
+    `spare_ready`: one that is READY stays what it is, and False is the answer.
+    """
+    waiting = {"status": "PENDING_REGISTRATION", "status_message": message}
+    return _update(connection, key, waiting, spare_ready=spare_ready)
 
 
 def set_message(connection: Connection, key: VersionKey, message: str) -> None:
@@ -37,15 +43,23 @@ def set_message(connection: Connection, key: VersionKey, message: str) -> None:
     _update(connection, key, {"status_message": message})
 
 
-def _update(connection: Connection, key: VersionKey, values: Mapping[str, str]) -> bool:
+def _update(
+    connection: Connection,
+    key: VersionKey,
+    values: Mapping[str, str],
+    *,
+    spare_ready: bool = False,
+) -> bool:
     table = SqlModelVersion.__table__
-    of_version = (
+    of_version = [
         table.c.workspace == key.workspace,
         table.c.name == key.name,
         table.c.version == key.version,
         # MLflow keeps the rows of deleted versions.
         table.c.current_stage.is_distinct_from(STAGE_DELETED_INTERNAL),
-    )
+    ]
+    if spare_ready:
+        of_version.append(table.c.status.is_distinct_from("READY"))
     changed = connection.execute(update(table).where(*of_version).values(values))
     return bool(changed.rowcount)
 

@@ -162,7 +162,8 @@ class RegistryWork:
             if current is not None and current.id == lease.registration.id:
                 told = f"try {lease.registration.attempts} to scan it failed: {reason}."
                 message = status_text(told, f"Next try: {time_text(until)}.")
-                set_waiting(connection, current.key, message)
+                # One from before the gate stays what it is until its verdict.
+                set_waiting(connection, current.key, message, spare_ready=True)
 
     def refuse(self, lease: Lease, reason: str, *, gave_up: bool = False) -> None:
         """See `WorkQueue.refuse`."""
