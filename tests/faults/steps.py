@@ -9,6 +9,7 @@ BEFORE = (
     "claim: COMMIT",
     "claim: committed",
     "policy_for: SELECT policy_sets",
+    "policy_for: SELECT registered_model_tags",
 )
 FETCH = ("fetch: begins", "fetch: some files are here", "fetch: ends")
 SCAN = (
