@@ -44,6 +44,12 @@ HIDDEN: dict[str, Callable[[], bytes]] = {
     "model.onnx": lambda: pickled(4),
     "text.md": lambda: b"cos\nsystem\n(S'true'\ntR.",
     "broken.md": lambda: b"cos\nsystem\n(S'true'\ntR and no end",
+    # Each of these has done its work before an unpickler fails, or leaves the rest unread.
+    "later.md": lambda: b"cos\nsystem\n(S'true'\ntRc no module\n!\n",
+    "state.md": lambda: b"cstring\n_re\n}S'__setstate__'\ncos\nsystem\nsbS'true'\nb.rest",
+    "item.md": lambda: b"cos\nenviron\nS'A'\nS'b'\ns.rest",
+    "appended.md": lambda: b"csys\npath\nS'/b'\na and no end",
+    "extended.md": lambda: b"csys\npath\n(S'/b'\ne and no end",
     "packed.zip": lambda: zipped("inner.txt", pickled()),
     "packed.gz": lambda: gzip.compress(pickled()),
     "twice.bin": lambda: bz2.compress(zipped("a/b", pickled())),

@@ -95,4 +95,7 @@ def _look_for_opcodes(item: Item, looking: Looking) -> None:
 
 def _calls(found: Found) -> bool:
     """Whether anything is called before an import fails: in a text, one does."""
-    return found.called and all(map(could_be_imported, found.imports))
+    call = found.called_at
+    return call is not None and all(
+        could_be_imported(imported) for imported, at in found.imports.items() if at <= call
+    )

@@ -66,7 +66,7 @@ def check_unlikely_pickle(item: Item, looking: Looking) -> None:
         try:
             machine.run()
         except Malformed:
-            if machine.found.called:
+            if machine.found.called_at is not None:
                 _judge(item, machine.found, looking, unlikely=True)
             return
         _judge(item, machine.found, looking, unlikely=True)

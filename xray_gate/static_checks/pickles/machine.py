@@ -40,12 +40,13 @@ class Found:
     """What one pickle does up to its end, or up to where it breaks.
 
     `imports` with the offset of each; `odd` are calls and changes of something else than an
-    import, with their offsets. `called`: whether anything is called at all.
+    import, with their offsets. `called_at`: the offset of the first step that runs something of
+    what was imported, or changes it; None where there is none.
     """
 
     imports: dict[Import, int] = field(default_factory=dict)
     odd: dict[str, int] = field(default_factory=dict)
-    called: bool = False
+    called_at: int | None = None
     legacy_torch: bool = False
 
 
@@ -156,21 +157,20 @@ class Machine:
 
     def _do_build(self, _: bytes) -> None:
         changed, _state = self._pop(2)
-        if isinstance(changed, Import):
-            self._odd("changes what it imported")
         self._stack.append(changed)
+        self._changed()
 
     def _do_append(self, _: bytes) -> None:
         self._pop(1)
-        self._top()
+        self._changed()
 
     def _do_appends(self, _: bytes) -> None:
         self._pop_mark()
-        self._top()
+        self._changed()
 
     def _do_setitem(self, _: bytes) -> None:
         self._pop(2)
-        self._top()
+        self._changed()
 
     _do_setitems = _do_appends
     _do_additems = _do_appends
@@ -189,8 +189,18 @@ class Machine:
         self.found.imports.setdefault(found, self._at)
         self._stack.append(found)
 
+    def _changed(self) -> None:
+        # A state calls `__setstate__`, an item `append`, `add` or `__setitem__` of whatever it is.
+        if isinstance(self._top(), Import):
+            self._runs()
+            self._odd("changes what it imported")
+
+    def _runs(self) -> None:
+        if self.found.called_at is None:
+            self.found.called_at = self._at
+
     def _called(self, what: _Slot | None = None) -> None:
-        self.found.called = True
+        self._runs()
         if what is not None and not isinstance(what, Import):
             self._odd("calls what it computed")
         self._stack.append(_Stand.VALUE)
