@@ -107,7 +107,19 @@ CASES: list[tuple[dict[str, Any], dict[str, Any], str, Effect]] = [
     ({}, {"unsafe_allow_unscanned_reads": True}, "unsafe_allow_unscanned_reads", W),
     ({}, {"promotion": {"free_aliases": ["candidate"]}}, "promotion.free_aliases", W),
     ({}, {"promotion": {"stages": ["Production"]}}, "promotion.stages", W),
+    (
+        {"promotion": {"free_aliases": ["dev"]}},
+        {"promotion": {"free_aliases": ["d*"]}},
+        "promotion.free_aliases",
+        W,
+    ),
     ({}, {"promotion": {"copies": False}}, "promotion.copies", W),
+    (
+        {"promotion": {"copies": ["prod-*"]}},
+        {"promotion": {"copies": ["prod-a"]}},
+        "promotion.copies",
+        W,
+    ),
     ({}, {"promotion": {"copies": ["prod-*"]}}, "promotion.copies", W),
     (
         {"promotion": {"copies": ["prod-*"]}},
@@ -198,6 +210,53 @@ def test_names_that_a_policy_gets_are_weaker(
     assert (change.path, change.effect) == ("match.registered_models", effect)
 
 
+def matched(**more: Any) -> dict[str, Any]:
+    return {"match": {"registered_models": ["signs*"], **more}}
+
+
+@pytest.mark.parametrize(
+    ("narrow", "wide", "path"),
+    [
+        (matched(tags={"tier": "gold"}), matched(), "match.tags.tier"),
+        (matched(tags={"tier": "gold"}), matched(tags={"tier": "*"}), "match.tags.tier"),
+        (matched(flavours=["onnx"]), matched(), "match.flavours"),
+        (matched(flavours=["onnx"]), matched(flavours=["onnx", "pytorch"]), "match.flavours"),
+    ],
+)
+def test_so_are_models_that_it_gets_by_tags_and_flavours(
+    tmp_path: Path, narrow: dict[str, Any], wide: dict[str, Any], path: str
+) -> None:
+    assert effects(tmp_path, narrow, wide) == {path: W}
+    (tmp_path / "back").mkdir()
+    assert effects(tmp_path / "back", wide, narrow) == {path: N}
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        {"precedence": -10},
+        {"precedence": 20},
+        {"precedence": 10, "match": {"registered_models": ["signs-production"]}},
+        {"precedence": 10, **matched(tags={"tier": "gold"})},
+        {"precedence": 10, **matched(flavours=["onnx"])},
+        None,
+    ],
+)
+@pytest.mark.parametrize(("others", "weakens"), [("s*", True), ("cats*", False)])
+def test_names_that_go_to_another_policy_are_weaker(
+    tmp_path: Path, after: dict[str, Any] | None, others: str, weakens: bool
+) -> None:
+    """Lowered, narrowed or removed, a strict policy leaves its names to whatever else is there."""
+    other = make_policy(
+        tmp_path, "other", enforcement="audit", match={"registered_models": [others]}
+    )
+    before = PolicySet((make_policy(tmp_path, precedence=10), other))
+    kept = () if after is None else (make_policy(tmp_path, **after),)
+    (found,) = difference(before, PolicySet((*kept, other)))
+    assert found.weakens is weakens
+    assert found.heirs == (("other",) if weakens else ())
+
+
 def test_a_policy_for_registered_models_at_last_is_weaker(tmp_path: Path) -> None:
     for_none: dict[str, Any] = {"match": None}
     assert W in effects(tmp_path, for_none, {}).values()
@@ -209,6 +268,7 @@ def test_every_rule_is_of_a_setting_that_there_is(tmp_path: Path) -> None:
     """A setting that gets another name must not silently lose its side."""
     everything = yaml.safe_load(
         """
+        match: {registered_models: ["*"], tags: {tier: gold}, flavours: [onnx]}
         enforcement: audit
         max_age_days: 3
         exceptions: {most_days: 30}

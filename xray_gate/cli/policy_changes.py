@@ -23,6 +23,7 @@ def changes_as_json(found: Sequence[PolicyDifference]) -> dict[str, Any]:
                 "name": one.name,
                 "before": one.before,
                 "after": one.after,
+                "heirs": list(one.heirs),
                 "changes": [
                     {
                         "path": change.path,
@@ -43,6 +44,11 @@ def _lines(one: PolicyDifference) -> Iterator[str]:
         yield (
             f"{one.name}: is new ({_short(one.after)}), which counts as weaker: its names had "
             "another policy, or none"
+        )
+    elif one.after is None and one.heirs:
+        yield (
+            f"{one.name}: is gone, which counts as weaker: names of it now have the policy "
+            f"{' or '.join(one.heirs)}"
         )
     elif one.after is None:
         yield f"{one.name}: is gone; its names have another policy, or nothing admits them"

@@ -1,12 +1,14 @@
 """What differs between two policies, in what they mean and not in their lines."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 from xray_gate.core.verdict import Place
 from xray_gate.policy.effects import Effect, effect_of
 from xray_gate.policy.files import Policy, PolicySet
+from xray_gate.policy.globs import overlap
 from xray_gate.policy.settings_tree import settings_of
 
 
@@ -25,41 +27,72 @@ class Change:
 
 @dataclass(frozen=True)
 class PolicyDifference:
-    """One policy by its name; a digest is None where there is no such policy."""
+    """One policy by its name; a digest is None where there is no such policy.
+
+    `heirs`: policies on both sides that are for some of the names that it was for. What it leaves
+    to them they may admit.
+    """
 
     name: str
     before: str | None
     after: str | None
     changes: tuple[Change, ...]
+    heirs: tuple[str, ...] = ()
 
     @property
     def weakens(self) -> bool:
-        """Whether a setting lets through more than before, or a policy is new.
+        """Whether a setting lets through more than before, or a policy is new, or left to heirs.
 
         What a new one is for had no policy, so that nothing was admitted, or another one: that a
         policy is renamed must not hide what else was changed.
         """
-        return self.before is None or any(c.effect is Effect.WEAKER for c in self.changes)
+        if self.before is None or (self.after is None and self.heirs):
+            return True
+        return any(change.effect is Effect.WEAKER for change in self.changes)
 
 
 def difference(before: PolicySet, after: PolicySet) -> list[PolicyDifference]:
     """The policies that are not the same on both sides, by name; the weaker settings come first."""
     old = {policy.name: policy for policy in before.policies}
     new = {policy.name: policy for policy in after.policies}
-    found = [_of_one(name, old.get(name), new.get(name)) for name in sorted(old | new)]
+    # A new one counts as weaker itself.
+    stay = [new[name] for name in sorted(old.keys() & new.keys())]
+    found = [_of_one(name, old.get(name), new.get(name), stay) for name in sorted(old | new)]
     return [one for one in found if one.changes or one.before is None or one.after is None]
 
 
-def _of_one(name: str, before: Policy | None, after: Policy | None) -> PolicyDifference:
+def _of_one(
+    name: str, before: Policy | None, after: Policy | None, stay: Sequence[Policy]
+) -> PolicyDifference:
     changes: list[Change] = []
+    heirs = () if before is None else tuple(_heirs(before, stay))
     if before is not None and after is not None:
-        changes = sorted(_changes(before, after), key=lambda c: (_ORDER[c.effect], c.path))
+        found = (_weighed(change, bool(heirs)) for change in _changes(before, after))
+        changes = sorted(found, key=lambda c: (_ORDER[c.effect], c.path))
     return PolicyDifference(
         name,
         None if before is None else before.digest,
         None if after is None else after.digest,
         tuple(changes),
+        heirs,
     )
+
+
+def _heirs(policy: Policy, stay: Sequence[Policy]) -> Iterator[str]:
+    match = policy.document.match
+    for other in stay:
+        of_other = other.document.match
+        if other.name == policy.name or match is None or of_other is None:
+            continue
+        pairs = product(match.registered_models, of_other.registered_models)
+        if any(overlap(one, another) for one, another in pairs):
+            yield other.name
+
+
+def _weighed(change: Change, has_heirs: bool) -> Change:
+    """Where names go to another policy, that one may be weaker: which is not looked into."""
+    chooses = change.path == "precedence" or change.path.split(".")[0] == "match"
+    return replace(change, effect=Effect.WEAKER) if chooses and has_heirs else change
 
 
 _PLACES = tuple(f"enforcement.{place}" for place in Place)

@@ -8,7 +8,7 @@ from typing import Any
 from xray_gate.core.isolation import ISOLATIONS
 from xray_gate.core.model_format import FORMATS
 from xray_gate.policy.detector_specs import FAMILIES
-from xray_gate.policy.globs import matches_glob
+from xray_gate.policy.globs import covers
 
 
 class Effect(StrEnum):
@@ -102,18 +102,38 @@ def _names(before: Any, after: Any) -> Effect:
 
     One that it loses may have been claimed twice, so that this is not stricter for certain.
     """
-    old, new = before or (), after or ()
-    covered = all(any(_covers(wide, narrow) for wide in old) for narrow in new)
-    return Effect.OTHER if covered else Effect.WEAKER
+    return Effect.OTHER if _all_in(after or (), before or ()) else Effect.WEAKER
 
 
-def _covers(wide: str, narrow: str) -> bool:
-    """Whether every name that `narrow` matches is one of `wide`; False where it cannot be told."""
-    if wide == narrow:
-        return True
-    # Then only a `*` of `wide` can stand for what is a sign in `narrow`.
-    plain = not set("?[") & set(wide) and "[" not in narrow
-    return plain and matches_glob(narrow, wide)
+def _flavours(before: Any, after: Any) -> Effect:
+    """As names; None is for every version, also for one that names no flavours."""
+    if before is None or after is None:
+        return Effect.OTHER if before is None else Effect.WEAKER
+    return _names(before, after)
+
+
+def _tag(before: Any, after: Any) -> Effect:
+    """As names; None is for every registered model, also for one without the tag."""
+    if before is None or after is None:
+        return Effect.OTHER if before is None else Effect.WEAKER
+    return _names((before,), (after,))
+
+
+def _all_in(narrow: Sequence[str], wide: Sequence[str]) -> bool:
+    """Whether each glob is covered by another one; False where that takes too long to tell."""
+    return all(any(covers(one, other) for one in wide) for other in narrow)
+
+
+def _globs(*, larger: Effect, smaller: Effect) -> _Rule:
+    """A list of globs as the names that match them."""
+
+    def rule(before: Any, after: Any) -> Effect:
+        grows, shrinks = not _all_in(after, before), not _all_in(before, after)
+        if grows == shrinks:
+            return Effect.OTHER
+        return larger if grows else smaller
+
+    return rule
 
 
 def _present(before: Any, after: Any) -> Effect:
@@ -136,7 +156,7 @@ def _copies(before: Any, after: Any) -> Effect:
         return _more(before, after)
     if isinstance(before, bool) or isinstance(after, bool):
         return Effect.WEAKER if before is True or after is False else Effect.STRICTER
-    return _set(None, **_SUPERSET_IS_STRICTER)(before, after)
+    return _globs(**_SUPERSET_IS_STRICTER)(before, after)
 
 
 _more, _less = _by(_number), _by(_negative)
@@ -146,6 +166,8 @@ _SUPERSET_IS_WEAKER = {"larger": Effect.WEAKER, "smaller": Effect.STRICTER}
 _RULES: tuple[tuple[str, _Rule], ...] = (
     (r"(.*\.)?unsafe_\w+", _less),
     (r"match(\.registered_models)?", _names),
+    (r"match\.tags\..*", _tag),
+    (r"match\.flavours", _flavours),
     (r"enforcement(\.\w+)?", _ranks(("off",), ("audit", "warn"), ("enforce",))),
     (r"detectors\..*\.mode", _ranks(("off", None), ("optional",), ("required",))),
     (r"detectors\..*\.only_near", _present),
@@ -170,7 +192,7 @@ _RULES: tuple[tuple[str, _Rule], ...] = (
     (r"exception .*", lambda _, after: Effect.STRICTER if after is None else Effect.WEAKER),
     (r"same_bytes", _ranks(("verify",), ("snapshot",))),
     (r"isolation\.(pickled|other)", _ranks(*((one,) for one in ISOLATIONS))),
-    (r"promotion\.free_aliases", _set(None, **_SUPERSET_IS_WEAKER)),
+    (r"promotion\.free_aliases", _globs(**_SUPERSET_IS_WEAKER)),
     (r"promotion\.stages", _set(None, **_SUPERSET_IS_STRICTER)),
     (r"promotion\.copies", _copies),
     (r"formats", _set(FORMATS, **_SUPERSET_IS_WEAKER)),
