@@ -102,6 +102,22 @@ def test_a_plain_git_hook_blocks_a_commit(scratch: Path, environment: dict[str, 
     assert "enforcment: is not a setting; did you mean `enforcement`?" in said
 
 
+def test_a_plain_git_hook_blocks_what_it_cannot_see(
+    scratch: Path, environment: dict[str, str]
+) -> None:
+    (scratch / ".git" / "hooks" / "pre-commit").symlink_to(ROOT / "hooks" / "pre-commit")
+    add(scratch, {"notes.txt": pickle.dumps([1, 2])})
+    # What would be committed is not what lies there.
+    (scratch / "notes.txt").write_text("a text\n")
+    who = ("-c", "user.name=test", "-c", "user.email=test@localhost")
+    hidden = run("git", *who, "commit", "-qm", "hidden", folder=scratch, **environment)
+    assert hidden.returncode != 0
+    assert "were changed and not staged; stage all of them, or stash the rest" in hidden.stderr
+    git(scratch, "add", "-A")
+    seen = run("git", *who, "commit", "-qm", "seen", folder=scratch, **environment)
+    assert seen.returncode == 0, seen.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("hook", ["xray-gate-policy", "xray-gate-model", "xray-gate-no-pickle"])
 def test_the_repositorys_own_files_pass(environment: dict[str, str], hook: str) -> None:
