@@ -76,3 +76,23 @@ def test_what_too_few_found_is_told_beside_it() -> None:
     assert found.verdict is Verdict.UNDECIDED
     assert found.reasons[0].startswith("the model is onnx")
     assert any("trigger_sweep" in reason for reason in found.reasons[1:])
+
+
+def test_code_that_only_the_scans_policy_opened_passes_under_no_other() -> None:
+    found = scanned(harmless())
+    let_through = replace(found, environment={**found.environment, "unchecked_code": "is code"})
+    decision = decide(sweeping(), let_through)
+    assert decision.verdict is Verdict.UNDECIDED
+    assert decision.reasons[0].endswith("unsafe_unchecked_code, which images has not: is code")
+    assert decide(sweeping(unsafe_unchecked_code=True), let_through).verdict is Verdict.PASSED
+
+
+def test_nor_is_it_a_model_to_which_the_scan_does_not_apply() -> None:
+    told = "it is no classifier"
+    found = replace(scanned(harmless()), probes=None, obstacle=told, not_applicable=told)
+    let_through = replace(found, environment={"unchecked_code": "is code"})
+    rules = sweeping(unsafe_admit_not_applicable=True)
+    assert decide(rules, found).admits
+    assert not decide(rules, let_through).admits
+    both = sweeping(unsafe_admit_not_applicable=True, unsafe_unchecked_code=True)
+    assert decide(both, let_through).admits

@@ -133,3 +133,21 @@ def test_what_was_asked_after_all_is_judged_whatever_it_says(tmp_path: Path) -> 
     settings = admitting(RULES, unsafe_admit_not_applicable=True)
     assert not decide(settings, crashed).admits
     assert not decide(settings, replace(evidence, obstacle=None)).admits
+
+
+@pytest.mark.parametrize("flavour", ["langchain", "onnx"])
+def test_evidence_says_what_only_unsafe_unchecked_code_opened(tmp_path: Path, flavour: str) -> None:
+    def check(path: Path, rules: FileRules) -> None:
+        if not rules.unchecked_code and (path / "own.py").exists():
+            raise ScanError("own.py: is code")
+
+    rules = admitting(RULES, unsafe_unchecked_code=True)
+    scan = Scan(FakeOpener(regions), clock(), check=check)
+    path = model(tmp_path, flavour)
+    honest = scan(ScanRequest(path, "m", rules, probe_set(), 0)).evidence
+    assert "unchecked_code" not in honest.environment
+    (path / "own.py").touch()
+    found = scan(ScanRequest(path, "m", rules, probe_set(), 0)).evidence
+    assert found.environment["unchecked_code"] == "own.py: is code"
+    other = scan(ScanRequest(path, "m", RULES, probe_set(), 0)).evidence
+    assert "unchecked_code" not in other.environment

@@ -28,7 +28,7 @@ from typing import Literal
 from xray_gate.core.evidence import DetectorEvidence, Evidence, RunState
 from xray_gate.core.verdict import Decision, DetectorJudgement, Outcome, Place, Verdict
 from xray_gate.policy.agreement import why_not_enough
-from xray_gate.policy.conditions import unmet_condition
+from xray_gate.policy.conditions import unchecked_code, unmet_condition
 from xray_gate.policy.escalation import NOT_NEEDED, need_of
 from xray_gate.policy.files import Policy
 from xray_gate.policy.judgement import judge
@@ -43,7 +43,7 @@ def decide(policy: Policy, evidence: Evidence, place: Place = Place.REGISTRATION
     """
     judgements = tuple(_judged(policy, evidence, detector) for detector in evidence.detectors)
     verdict, reasons = _verdict(policy, evidence, judgements)
-    undecided_class = _undecided_class(evidence) if verdict is Verdict.UNDECIDED else None
+    undecided_class = _undecided_class(policy, evidence) if verdict is Verdict.UNDECIDED else None
     mode, at_promotion = policy.document.mode(place), policy.document.mode(Place.PROMOTION)
     other = None if at_promotion is mode else at_promotion
     rule = None
@@ -54,10 +54,12 @@ def decide(policy: Policy, evidence: Evidence, place: Place = Place.REGISTRATION
     return Decision(verdict, tuple(reasons), judgements, mode, other, undecided_class, rule)
 
 
-def _undecided_class(evidence: Evidence) -> Literal["not_applicable"] | None:
+def _undecided_class(policy: Policy, evidence: Evidence) -> Literal["not_applicable"] | None:
     # What was asked after all is a classifier, whatever it says.
     asked = evidence.probes is not None or evidence.obstacle is None
-    return None if asked or evidence.not_applicable is None else "not_applicable"
+    if asked or evidence.not_applicable is None or unchecked_code(policy, evidence) is not None:
+        return None
+    return "not_applicable"
 
 
 def _may_be_admitted(evidence: Evidence, judgements: tuple[DetectorJudgement, ...]) -> bool:

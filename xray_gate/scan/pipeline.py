@@ -29,6 +29,7 @@ from xray_gate.core.log_fields import log_fields
 from xray_gate.detectors.all_detectors import ALL_DETECTORS
 from xray_gate.detectors.interface import Detector, DetectorRun, Subject
 from xray_gate.detectors.model_xray.detector import ModelXray
+from xray_gate.policy.conditions import UNCHECKED_CODE
 from xray_gate.policy.escalation import NOT_NEEDED, need_of
 from xray_gate.policy.files import Policy
 from xray_gate.policy.xray_rule import stopping_of
@@ -43,7 +44,12 @@ from xray_gate.scan.applicability import why_not_applicable
 from xray_gate.scan.digest import MOST_NAMES, digest_of, file_digests, model_digest
 from xray_gate.scan.lineup import Known, build_detector, line_up, not_run, stream_of_a_plugin
 from xray_gate.scan.mlmodel import flavours_of
-from xray_gate.scan.opening import check_classes, preprocessing_of, probed_request
+from xray_gate.scan.opening import (
+    check_classes,
+    file_rules,
+    preprocessing_of,
+    probed_request,
+)
 from xray_gate.scan.ports import Device, FileCheck, ModelOpener, ModelRequest, OpenModel
 from xray_gate.scan.training import training_facts
 from xray_gate.scan.work import Champion, MissingTraining, ScanOutput
@@ -109,6 +115,7 @@ class Scan:
         if sum(map(len, files)) <= MOST_NAMES:
             # Else the look at the files refuses them.
             draft = replace(draft, model=replace(draft.model, files=files))
+        draft = replace(draft, environment={**draft.environment, **self._let_through(request)})
         with log_fields(scan_id=draft.scan_id, digest=draft.model.digest):
             try:
                 output = self._not_asked(request, draft) or self._ask(request, draft)
@@ -116,6 +123,20 @@ class Scan:
                 output = ScanOutput(_obstructed(draft, request.policy, str(error), self._detectors))
         finished = replace(output.evidence, finished_at=self._clock().isoformat())
         return replace(output, evidence=finished)
+
+    def _let_through(self, request: ScanRequest) -> dict[str, str]:
+        """What only a policy with `unsafe_unchecked_code` opens: others must not pass it by this.
+
+        What is refused in any case is refused once more, where it counts.
+        """
+        rules = file_rules(request.policy)
+        if self._check is None or not rules.unchecked_code:
+            return {}
+        try:
+            self._check(request.path, replace(rules, unchecked_code=False))
+        except ScanError as error:
+            return {UNCHECKED_CODE: str(error)}
+        return {}
 
     def _not_asked(self, request: ScanRequest, draft: Evidence) -> ScanOutput | None:
         """Evidence that a model is no classifier of images, where it says so with sound files.
