@@ -58,6 +58,10 @@ def test_a_sweep_that_decides_alone_is_sound(detectors: dict[str, Any], tmp_path
         ({"promotion": {"copies": False}}, "copies need no verdict before .*; remove it"),
         ({"promotion": {"copies": ["prod*"]}}, "copies need no verdict before .*; remove it"),
         ({"promotion": {"stages": []}}, "no stage counts as a promotion; add Staging"),
+        (
+            {"promotion": {"stages": ["Production"]}},
+            "versions reach the stage Staging without any verdict .*; add it",
+        ),
         ({"thresholds": None}, "is required and has no thresholds, so nothing can pass; make it"),
         (
             {"thresholds": [fixed(1.0)], "model_xray": {"mode": "optional"}},

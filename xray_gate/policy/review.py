@@ -72,6 +72,10 @@ def _promotion(policy: Policy) -> Iterator[str]:
             yield f"the free alias {glob!r} covers champion or production; name the free ones"
     if not document.promotion.stages:
         yield "no stage counts as a promotion; add Staging and Production"
+    elif left_out := [s for s in ("Staging", "Production") if s not in document.promotion.stages]:
+        yield (
+            f"versions reach the stage {left_out[0]} without any verdict (promotion.stages); add it"
+        )
     if document.promotion.copies is not True:
         yield (
             "copies need no verdict before they are made (promotion.copies), so a name that people "
