@@ -25,7 +25,7 @@ class Server:
     sources: dict[str, str]
 
 
-# The store's own tests try both databases with every change; a whole server does by `make test-slow`.
+# The store's own tests try both databases with every change; whole servers in `make test-slow`.
 _SERVED = ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)]
 
 

@@ -160,7 +160,7 @@ class Registrations:
         )
 
     def claim(self, connection: Connection, owner: str, now: float, seconds: float) -> Lease | None:
-        """Lease for `seconds` what nobody holds and could have been claimed for the longest time."""
+        """Lease for `seconds` what nobody holds and has been claimable for the longest time."""
         free = and_(
             registrations.c.state == VersionState.WAITING,
             registrations.c.lease_until <= now,
