@@ -7,26 +7,26 @@ from typing import Any
 from xray_gate.core.audit_chain import Break, Checked, Damage, Head, check_chain
 from xray_gate.ledger.ledger import Ledger
 from xray_gate.ledger.log_reading import LogFilter, log_lines
-from xray_gate.wiring.stores import plain_store
+from xray_gate.wiring.stores import existing_store
 
 
 @contextmanager
 def read_log(registry_uri: str, wanted: LogFilter) -> Iterator[Iterator[dict[str, Any]]]:
     """The lines of the log that are wanted, oldest first, for the time of the context."""
-    make_session = plain_store(registry_uri).ManagedSessionMaker
+    make_session = existing_store(registry_uri).ManagedSessionMaker
     with make_session() as session, closing(log_lines(session.connection(), wanted)) as lines:
         yield lines
 
 
 def read_log_head(registry_uri: str) -> Head | None:
     """The newest line's number and hash, as the database has them."""
-    with plain_store(registry_uri).ManagedSessionMaker() as session:
+    with existing_store(registry_uri).ManagedSessionMaker() as session:
         return Ledger().log_head(session.connection())
 
 
 def check_log(registry_uri: str, kept: Sequence[Head]) -> Checked:
     """Follow the whole log; `kept` are heads that were noted down elsewhere."""
-    make_session, ledger = plain_store(registry_uri).ManagedSessionMaker, Ledger()
+    make_session, ledger = existing_store(registry_uri).ManagedSessionMaker, Ledger()
     # Lines may be appended meanwhile: what was the newest before must be among them, and none of
     # them may be newer than the newest afterwards.
     with make_session() as session:

@@ -22,7 +22,7 @@ from xray_gate.registry.refusal import MESSAGE_START
 from xray_gate.registry.rows import model_tags, version_row
 from xray_gate.registry.transactions import transaction
 from xray_gate.scan.work import Registration, VersionKey
-from xray_gate.wiring.stores import plain_store
+from xray_gate.wiring.stores import existing_store
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def explain_version(registry_uri: str, key: VersionKey) -> ExplainedVersion:
     """
     ledger = Ledger()
     # As for a promotion, which reads from the primary.
-    with transaction(plain_store(registry_uri).ManagedSessionMaker) as connection:
+    with transaction(existing_store(registry_uri).ManagedSessionMaker) as connection:
         registration = ledger.current(connection, key)
         if registration is None:
             raise InputError(

@@ -1,7 +1,9 @@
 """The registry's database and MLflow's server, by their addresses."""
 
+from pathlib import Path
+
 from mlflow.store.model_registry.sqlalchemy_workspace_store import WorkspaceAwareSqlAlchemyStore
-from sqlalchemy import Engine
+from sqlalchemy import Engine, make_url
 
 from xray_gate.core.errors import InputError
 from xray_gate.ledger.schema import upgrade
@@ -25,6 +27,23 @@ def plain_store(registry_uri: str) -> WorkspaceAwareSqlAlchemyStore:
     store = WorkspaceAwareSqlAlchemyStore(database_uri(registry_uri))
     upgrade(store.engine)
     return store
+
+
+def existing_store(registry_uri: str) -> WorkspaceAwareSqlAlchemyStore:
+    """`plain_store` of a registry that is there; `InputError` where SQLite would make a new one.
+
+    An empty registry in the place of a mistyped one would answer that all is well.
+    """
+    url = make_url(database_uri(registry_uri))
+    name = url.database or ""
+    # `file:...` is an address of SQLite's own, with settings that a path does not have.
+    is_path = url.get_backend_name() == "sqlite" and name and not name.startswith("file:")
+    if is_path and name != ":memory:" and not Path(name).is_file():
+        raise InputError(
+            f"{registry_uri}: there is no database {Path(name).absolute()}; after sqlite:/// a "
+            "path counts from the folder that you are in, after sqlite://// from the root"
+        )
+    return plain_store(registry_uri)
 
 
 def registry_engine(registry_uri: str) -> Engine:
