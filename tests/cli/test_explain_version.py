@@ -285,3 +285,13 @@ def test_one_that_has_ended_is_not(gate: Gate) -> None:
     assert "so        failed, not admitted" in lines(gate)
     assert read(gate)["current"]["exceptions"] == []
     assert read(gate)["promotion"]["refused"] is True
+
+
+def test_a_version_without_any_policy_says_so(gate: Gate) -> None:
+    gate.set_policy(match={"registered_models": ["signs"]})
+    gate.register("cars")
+    text = lines(gate, "cars/1")
+    at = next(number for number, line in enumerate(text) if line.startswith("Recorded "))
+    assert text[at].endswith("undecided, not admitted, by no policy")
+    assert text[at + 1] == "since none could be used for it:"
+    assert text[at + 2].startswith("reason    no policy matches the registered model 'cars'")

@@ -52,6 +52,13 @@ def test_what_a_registrant_wrote_steers_no_terminal(gate: Gate, command: Command
     assert shown.replace("\n", "").isprintable()
 
 
+def test_a_name_that_the_log_does_not_hold_is_told(gate: Gate, command: Command) -> None:
+    ended = run(command, gate, "sings")
+    assert (ended.code, ended.out) == (0, "")
+    assert ended.err == "no line of the log is of that; check name, filters and workspace\n"
+    assert run(command, gate, "signs").err == ""
+
+
 def test_filters(gate: Gate, command: Command) -> None:
     lines = ["--format", "jsonl"]
     whole = events(run(command, gate, *lines))

@@ -179,6 +179,13 @@ def test_one_that_begins_anew_with_fewer_lines_is_found() -> None:
     assert broken(chain(3, actor="bob"), kept(chain())) == (4, Damage.REMOVED)
 
 
+def test_what_a_kept_head_misses_is_said_in_plain_words() -> None:
+    found = check_chain(chain()[:-2], kept(chain())).broken
+    assert found is not None
+    head = kept(chain())[-1]
+    assert found.text == (f"lines {LENGTH - 1} to {LENGTH} were removed, which {head.source} knows")
+
+
 def test_an_empty_chain_is_not_whole() -> None:
     assert broken([]) == (1, Damage.REMOVED)
 

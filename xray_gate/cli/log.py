@@ -87,9 +87,13 @@ def _show(
         _moment(until, "--until"),
     )
     shown = exported if output_format == "jsonl" else line_text
+    found = False
     with auditing.read_log(registry_uri, wanted) as lines:
         for line in lines:
+            found = True
             click.echo(shown(line))
+    if not found:
+        click.echo("no line of the log is of that; check name, filters and workspace", err=True)
 
 
 def _show_head(registry_uri: str) -> int:

@@ -164,7 +164,7 @@ def replay(
     from xray_gate.wiring import reading
 
     if registry_uri is None:
-        raise InputError("replay reads the registry's database: give --registry-uri")
+        raise InputError("replay reads the registry's database: give --registry-uri xray-gate+...")
     known = None if labels is None else read_labels(labels)
     policies = read_policies(path)
     rows = reading.replay_policies(

@@ -122,11 +122,15 @@ def _promotion(version: ExplainedVersion) -> Iterator[str]:
 
 def _recorded(version: ExplainedVersion, recorded: Recorded) -> Iterator[str]:
     row = recorded.row
-    by = f"policy {row.policy_name} ({row.policy_digest[:19]})"
+    digest = row.policy_digest[:19]
+    by = f"policy {row.policy_name} ({digest})" if digest else "no policy"
     admitted = "admitted" if row.admits else "not admitted"
     yield f"Recorded {time_text(row.created_at)}: {row.verdict}, {admitted}, by {by}"
     if recorded.is_current:
         yield "  which is the server's policy of now."
+    elif not digest:
+        yield "  since none could be used for it:"
+        yield from (f"    reason    {reason}" for reason in row.reasons)
     elif recorded.judged is None or version.evidence is None:
         yield "  which is not kept in the ledger, or judged nothing; it said:"
         yield from (f"    reason    {reason}" for reason in row.reasons)

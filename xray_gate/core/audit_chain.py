@@ -107,7 +107,7 @@ class _Chain:
         if last is not None and last.seq > self.seq:
             which = _numbers(self.seq + 1, last.seq)
             return Break(
-                self.seq + 1, Damage.REMOVED, f"{which}, the newest {last.source} knows, removed"
+                self.seq + 1, Damage.REMOVED, f"{which} removed, which {last.source} knows"
             )
         if self.seq == 0:
             return Break(1, Damage.REMOVED, "there is no line at all, not even the first")
