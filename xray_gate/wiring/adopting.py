@@ -17,7 +17,7 @@ from xray_gate.registry.adopting import queue
 from xray_gate.registry.rows import model_tags
 from xray_gate.scan.inventory import Inventoried
 from xray_gate.scan.work import VersionKey
-from xray_gate.wiring.stores import plain_store, registry_engine
+from xray_gate.wiring.stores import existing_store, registry_engine
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def adopt(registry_uri: str, workspace: str, by: str, *, put_in_queue: bool) -> 
     `by` asks for it. A version without a policy would be refused for that, so it is left as it is.
     `PolicyError` where no server has written its policies down yet.
     """
-    store = plain_store(registry_uri)
+    store = existing_store(registry_uri)
     with store.engine.connect() as connection:
         policies = _policies(connection)
 

@@ -12,7 +12,7 @@ from xray_gate.scan.calibrating import Calibrating
 from xray_gate.scan.pipeline import Progress
 from xray_gate.scan.ports import Device
 from xray_gate.wiring.scanning import new_scan, open_model
-from xray_gate.wiring.stores import http_address, plain_store
+from xray_gate.wiring.stores import existing_store, http_address
 
 
 def new_calibrating(
@@ -37,7 +37,7 @@ def models_from_registry(
             "--from-registry needs --registry-uri xray-gate+... and --tracking-uri http://..."
         )
     fetch = MlflowArtifacts(http_address(tracking_uri))
-    make_session = plain_store(registry_uri).ManagedSessionMaker
+    make_session = existing_store(registry_uri).ManagedSessionMaker
     for name in names:
         of_name = admitted_models(make_session, Ledger(), fetch, "default", name)
         found.models.extend(of_name.models)
