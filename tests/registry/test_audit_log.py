@@ -148,6 +148,18 @@ def test_copies_granted_and_refused(signed_in: Gate) -> None:
     assert signed_in.registration("strict") is None
 
 
+def test_a_copy_that_is_granted_and_waits_for_a_scan_of_its_own(signed_in: Gate) -> None:
+    signed_in.set_policy(enforcement={"registration": "enforce", "promotion": "audit"})
+    signed_in.judged(backdoored())
+    signed_in.store.create_registered_model("signs-2")
+    copy = signed_in.store.create_model_version("signs-2", "models:/signs/1")
+    assert copy.status == "PENDING_REGISTRATION"
+    assert told(signed_in)[-2:] == [
+        "registered signs-2/1 ann (server)",
+        "promotion_granted signs-2/1 ann (server)",
+    ]
+
+
 def test_a_rename_granted_and_refused(gate: Gate) -> None:
     strict_policy(gate)
     gate.admitted()

@@ -197,3 +197,12 @@ def _replace_signs(gate: Gate) -> None:
     gate.plain.delete_registered_model("signs")
     gate.store.create_registered_model("signs")
     gate.store.create_model_version("signs", "s3://evil")
+
+
+@pytest.mark.parametrize("mode", ["audit", "warn", {"registration": "off"}])
+def test_what_was_never_scanned_is_read_under_no_mode(gate: Gate, mode: Any) -> None:
+    gate.set_policy(enforcement=mode, match={"registered_models": ["signs*"]})
+    assert gate.register("cars").status == "FAILED_REGISTRATION"
+    gate.store.rename_registered_model("cars", "signs-2")
+    with assert_refused("signs-2/1 cannot be read: the verdict is undecided"):
+        gate.store.get_model_version_download_uri("signs-2", 1)

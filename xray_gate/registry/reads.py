@@ -76,7 +76,8 @@ class Reads:
     ) -> bool:
         """Whether today's policy, or an operator, makes readable what its verdict does not."""
         is_admitted = registration.state is VersionState.ADMITTED
-        if _is_read_whatever_its_verdict(
+        # A mode makes readable what was looked at, and says what it found.
+        if registration.scan_id is not None and _is_read_whatever_its_verdict(
             policy.document,
             # What exceptions admitted that have ended was admitted by nothing else.
             is_admitted=is_admitted and not recorded.excused_by,

@@ -190,6 +190,8 @@ class SessionGuard:
         admission = self._ready(connection, original, row.storage_location, policy, admission)
         if admission.decision is None or admission.evidence is None or admission.why_not:
             # A copy is a promotion and a registration: this one has a verdict of its own.
+            if is_promotion:
+                self._journal.granted(key_of(row), asked, policy)
             return False
         row.status = "READY"
         row.status_message = _ready_text(admission.decision)
